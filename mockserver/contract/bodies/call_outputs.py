@@ -58,6 +58,17 @@ class CallHistory:
     is_complete: bool = True
     """Whether all earlier turns are known; if not, an output may belong to a call that is not in here."""
 
+    def add_items(self, items: Iterable[Mapping[str, Any]]) -> CallHistory:
+        """The history with more items, as `select_call_items` returns them, of the same turn."""
+        calls = _Calls(self)
+        for item in items:
+            calls.add(item)
+        return calls.to_history()
+
+    def call_history(self) -> CallHistory:
+        """The history itself: a turn may continue either a turn or a history."""
+        return self
+
 
 #: There are no earlier turns.
 NO_HISTORY = CallHistory()
@@ -90,33 +101,40 @@ class Turn:
 
     items: tuple[Mapping[str, Any], ...] = ()
     """As `select_call_items` returns them: those of the input, then those of the output."""
-    before: Turn | None = None
+    before: Turn | CallHistory | None = None
     is_complete: bool = True
     """Whether `before` has all earlier turns."""
+    _known_history: list[CallHistory] = field(default_factory=list, compare=False, repr=False)
+    """The history up to this turn, once it is known and until that of a later turn is."""
 
     def add_items(self, items: Any) -> Turn:
         """The turn with more input or output."""
-        return replace(self, items=(*self.items, *select_call_items(items)))
+        return Turn((*self.items, *select_call_items(items)), self.before, self.is_complete)
 
     def call_history(self) -> CallHistory:
         """The calls up to and including this turn.
 
         A call that is still without an output one turn later was reported then, and is not open any more.
         """
-        turns = [self]
-        while (before := turns[-1].before) is not None:
+        if known := self._known_history[:1]:
+            return known[0]
+        turns, before = [self], self.before
+        while isinstance(before, Turn) and not before._known_history:  # noqa: SLF001 (the same class)
             turns.append(before)
-        calls = _Calls(CallHistory(is_complete=all(each.is_complete for each in turns)))
+            before = before.before
+        history = NO_HISTORY if before is None else before.call_history()
+        if isinstance(before, Turn):
+            # A chain of turns keeps one history, not one for each turn.
+            before._known_history.clear()  # noqa: SLF001 (the same class)
+        calls = _Calls(history)
         for turn in reversed(turns):
             calls.open_calls.clear()
+            calls.is_complete = calls.is_complete and turn.is_complete
             for item in turn.items:
                 calls.add(item)
-        return CallHistory(
-            MappingProxyType(calls.item_ids),
-            tuple(calls.open_calls),
-            frozenset(calls.answered),
-            calls.is_complete,
-        )
+        history = calls.to_history()
+        self._known_history.append(history)
+        return history
 
 
 def check_call_outputs(
@@ -159,7 +177,6 @@ class _Calls:
 
     def __init__(self, history: CallHistory) -> None:
         self.item_ids = dict(history.item_ids)
-        self._ids_of_items = set(self.item_ids.values())
         self.open_calls: dict[str, int | None] = dict.fromkeys(history.open_calls)
         """The index in the input of each call without an output; None for a call of an earlier turn."""
         self.answered = set(history.answered_calls)
@@ -175,8 +192,7 @@ class _Calls:
             self.answered.add(call_id)
             self.open_calls.pop(call_id, None)
         elif kind.endswith("_call"):
-            self.item_ids[call_id] = item_id = _text_member(item, "id")
-            self._ids_of_items.add(item_id)
+            self.item_ids[call_id] = _text_member(item, "id")
             # The client cannot run a call that was cut off. Other kinds of calls may need no output.
             if kind == "function_call" and item.get("status") != "incomplete":
                 self.open_calls[call_id] = index
@@ -185,7 +201,15 @@ class _Calls:
 
     def is_item_id(self, text: str) -> bool:
         """Whether a text is the id of a call's item."""
-        return text in self._ids_of_items
+        return text in self.item_ids.values()
+
+    def to_history(self) -> CallHistory:
+        return CallHistory(
+            MappingProxyType(self.item_ids),
+            tuple(self.open_calls),
+            frozenset(self.answered),
+            self.is_complete,
+        )
 
 
 def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from mockserver.server.errors import BARE_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
-from mockserver.server.state.conversation_context import add_items, count_item_tokens, to_listed_item
+from mockserver.server.state.conversation_context import add_items, to_listed_item, to_stored_item
 from mockserver.server.state.store import Conversation, StoredItem
 from mockserver.wire import json
 
@@ -105,7 +105,7 @@ def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[St
     listed = [
         to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(own, ids, strict=False)
     ]
-    return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in listed)
+    return tuple(to_stored_item(item, now) for item in listed)
 
 
 async def _find_conversation(request: HttpRequest) -> Conversation:

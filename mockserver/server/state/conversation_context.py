@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from mockserver.contract.bodies.call_outputs import select_call_items
 from mockserver.ids import format_uuid, request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.templates import TemplateValues
@@ -15,7 +16,6 @@ from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.request_facts import RequestFacts, item_texts
-from mockserver.server.state.earlier_calls import calls_after_items
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import (
     MAX_STORED_BYTES,
@@ -37,6 +37,7 @@ __all__ = [
     "get_previous_response",
     "to_input_items",
     "to_listed_item",
+    "to_stored_item",
 ]
 
 #: Operations that need the request bodies of earlier turns.
@@ -96,7 +97,7 @@ async def get_chain(session: Session, store: Store, last: ResponseRecord) -> lis
 def _record_from_conversation(conversation: Conversation, session: Session) -> ResponseRecord:
     """Read a conversation as the response that its next turn continues, without its expired items."""
     now, profile = session.clock.now(), session.profile
-    fresh = [item for item in conversation.items if now < item.created_at + profile.lifetime_s]
+    context = conversation.context_after(now - profile.lifetime_s)
     return ResponseRecord(
         id="",
         session=session.name,
@@ -105,11 +106,11 @@ def _record_from_conversation(conversation: Conversation, session: Session) -> R
         created_at=conversation.created_at,
         expires_at=now,
         stub_name=conversation.stub_name,
-        context_tokens=profile.hidden_prompt_tokens + sum(item.tokens for item in fresh),
+        context_tokens=profile.hidden_prompt_tokens + context.tokens,
         response_body=b"",
         cached_tokens=conversation.cached_tokens,
         cached_until=conversation.cached_until,
-        calls=calls_after_items(item.body for item in fresh),
+        calls=context.calls if context.has_function_calls else None,
     )
 
 
@@ -205,12 +206,13 @@ def _turn_items(
     """Return the items that a turn adds to its conversation: its input and its output."""
     input_items = to_input_items(json.loads(request_body)["input"], response_id)
     items = [*input_items, *json.loads(response_body)["output"]]
-    return tuple(StoredItem(item["id"], now, count_item_tokens(item), json.dumps(item)) for item in items)
+    return tuple(to_stored_item(item, now) for item in items)
 
 
-def count_item_tokens(item: dict[str, Any]) -> int:
-    """Estimate the tokens of an item's texts."""
-    return count_tokens("\n".join(item_texts(item)))
+def to_stored_item(item: dict[str, Any], now: float) -> StoredItem:
+    """Return a listed item as its conversation keeps it."""
+    tokens = count_tokens("\n".join(item_texts(item)))
+    return StoredItem(item["id"], now, tokens, json.dumps(item), select_call_items([item]))
 
 
 def to_input_items(input_value: Any, response_id: str) -> list[dict[str, Any]]:

@@ -6,41 +6,36 @@ has the rules and their sources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from mockserver.contract.bodies.call_outputs import NO_HISTORY, Turn, check_call_outputs
+from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn, check_call_outputs
 from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
-__all__ = ["calls_after_items", "calls_after_response", "calls_before_reply", "check_outputs_of_calls"]
+__all__ = ["calls_after_response", "calls_before_reply", "check_outputs_of_calls"]
 
 _CALL_TYPE = b'"function_call"'
 
 
-def calls_after_response(record: ResponseRecord) -> Turn | None:
+def calls_after_response(record: ResponseRecord) -> Turn | CallHistory | None:
     """The calls up to and including a stored response; None if there are none."""
     if _CALL_TYPE not in record.response_body:
         return record.calls
-    return (record.calls or Turn()).add_items(json.loads(record.response_body)["output"])
+    turn = record.calls if isinstance(record.calls, Turn) else Turn(before=record.calls)
+    return turn.add_items(json.loads(record.response_body)["output"])
 
 
-def calls_after_items(item_bodies: Iterable[bytes]) -> Turn | None:
-    """The calls in a conversation's items; None if there are none."""
-    bodies = list(item_bodies)
-    if not any(_CALL_TYPE in each for each in bodies):
-        return None
-    return Turn().add_items([json.loads(each) for each in bodies])
-
-
-def calls_before_reply(earlier: Turn | None, input_value: Any) -> Turn | None:
+def calls_before_reply(earlier: Turn | CallHistory | None, input_value: Any) -> Turn | None:
     """The calls of the earlier turns and of a request's input; None if there are none."""
     turn = Turn(before=earlier).add_items(input_value)
     return turn if turn.items or earlier is not None else None
 
 
-def check_outputs_of_calls(request: Mapping[str, Any], calls: Turn | None, profile: Profile) -> list[Finding]:
+def check_outputs_of_calls(
+    request: Mapping[str, Any], calls: Turn | CallHistory | None, profile: Profile
+) -> list[Finding]:
     """The findings in the outputs of a request, if `calls` are those of the turns that it continues."""
     return check_call_outputs(request, profile, NO_HISTORY if calls is None else calls.call_history())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any, NamedTuple, Protocol
 
-from mockserver.contract.bodies.call_outputs import Turn
+from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn
 
 __all__ = ["MAX_STORED_BYTES", "Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
 
@@ -38,7 +39,7 @@ class ResponseRecord(NamedTuple):
     """Tokens of its context in the session cache."""
     cached_until: float = 0.0
     """Seconds since the epoch."""
-    calls: Turn | None = None
+    calls: Turn | CallHistory | None = None
     """The function calls of the earlier turns and of its input, or of a conversation; None: there are none."""
 
 
@@ -51,6 +52,32 @@ class StoredItem(NamedTuple):
     tokens: int
     body: bytes
     """The item as the API lists it, as JSON."""
+    call_items: tuple[Mapping[str, Any], ...] = ()
+    """The item without its texts, if it is a call, an output, or stands for others."""
+
+
+class ConversationContext(NamedTuple):
+    """What the items of a conversation add up to, so that a turn need not read them all."""
+
+    tokens: int = 0
+    calls: CallHistory = NO_HISTORY
+    has_function_calls: bool = False
+    oldest: float = inf
+    """When the first item was created, in seconds since the epoch."""
+
+    def add_items(self, new: Iterable[StoredItem]) -> ConversationContext:
+        """The context with more items at its end."""
+        items = tuple(new)
+        call_items = [each for item in items for each in item.call_items]
+        return ConversationContext(
+            self.tokens + sum(item.tokens for item in items),
+            self.calls.add_items(call_items) if call_items else self.calls,
+            self.has_function_calls or any(each.get("type") == "function_call" for each in call_items),
+            min((self.oldest, *(item.created_at for item in items))),
+        )
+
+
+_EMPTY_CONTEXT = ConversationContext()
 
 
 class Conversation(NamedTuple):
@@ -71,6 +98,8 @@ class Conversation(NamedTuple):
     cached_until: float = 0.0
     item_bytes: int = 0
     """Bytes of all items."""
+    context: ConversationContext = _EMPTY_CONTEXT
+    """Of all items, also those that have expired."""
 
     @property
     def size(self) -> int:
@@ -80,12 +109,22 @@ class Conversation(NamedTuple):
     def add_items(self, new: tuple[StoredItem, ...]) -> Conversation:
         """The conversation with more items at its end."""
         size = self.item_bytes + sum(len(item.body) for item in new)
-        return self._replace(items=self.items + new, item_bytes=size)
+        return self._replace(items=self.items + new, item_bytes=size, context=self.context.add_items(new))
 
     def remove_item(self, item_id: str) -> Conversation:
         """The conversation without an item."""
         kept = tuple(item for item in self.items if item.id != item_id)
-        return self._replace(items=kept, item_bytes=sum(len(item.body) for item in kept))
+        return self._replace(
+            items=kept,
+            item_bytes=sum(len(item.body) for item in kept),
+            context=_EMPTY_CONTEXT.add_items(kept),
+        )
+
+    def context_after(self, time: float) -> ConversationContext:
+        """The context of the items that were created after a time."""
+        if self.context.oldest > time:
+            return self.context
+        return _EMPTY_CONTEXT.add_items(item for item in self.items if item.created_at > time)
 
 
 class Store(Protocol):
