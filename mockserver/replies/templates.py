@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, overload
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import (
@@ -34,6 +35,7 @@ __all__ = [
     "DEFAULT_SHAPE",
     "ReplyTemplate",
     "SlotValues",
+    "StreamFrames",
     "StreamTemplate",
     "TemplateShape",
     "TemplateValues",
@@ -126,16 +128,64 @@ class StreamTemplate:
     rendering: Rendering
     slot_count: int
 
-    def render(self, values: TemplateValues) -> list[bytes]:
+    def render(self, values: TemplateValues) -> StreamFrames:
         """One frame per event, with the values filled in."""
-        slots = values.slot_values(self.rendering)
-        return [form % pick(slots) for form, pick in self.parts]
+        return StreamFrames(self, values.slot_values(self.rendering))
 
     @cached_property
     def token_counts(self) -> tuple[int, ...]:
         """The tokens of text in each frame, which no request changes; counted for paced streams only."""
-        slots = (b"0",) * self.slot_count
-        return tuple(count_text_tokens(form % pick(slots)) for form, pick in self.parts)
+        return tuple(map(count_text_tokens, StreamFrames(self, (b"0",) * self.slot_count)))
+
+    @cached_property
+    def fixed_size(self) -> int:
+        """Bytes of all frames without the values."""
+        return sum(map(len, StreamFrames(self, (b"",) * self.slot_count)))
+
+    @cached_property
+    def slot_uses(self) -> tuple[int, ...]:
+        """How often each value is in the frames."""
+        numbers: Any = range(self.slot_count)
+        uses = Counter(slot for _, pick in self.parts for slot in pick(numbers))
+        return tuple(uses[slot] for slot in range(self.slot_count))
+
+
+class StreamFrames(Sequence[bytes]):
+    """The frames of a stream, each rendered when it is read.
+
+    A stream may stay open for long, and the journal keeps what it sent: the values need a tenth of the memory.
+    """
+
+    __slots__ = ("_slots", "template")
+
+    def __init__(self, template: StreamTemplate, slots: SlotValues) -> None:
+        self.template = template
+        self._slots = slots
+
+    def __len__(self) -> int:
+        return len(self.template.parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        slots = self._slots
+        for form, pick in self.template.parts:
+            yield form % pick(slots)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        form, pick = self.template.parts[index]
+        frame: bytes = form % pick(self._slots)
+        return frame
+
+    @property
+    def size(self) -> int:
+        """Bytes of all frames."""
+        sizes = zip(self.template.slot_uses, self._slots, strict=True)
+        return self.template.fixed_size + sum(uses * len(value) for uses, value in sizes)
 
 
 @lru_cache(maxsize=1024)

@@ -119,7 +119,9 @@ def test_renderings_have_equal_content() -> None:
 
 
 @given(script=SCRIPTS)
-def test_token_counts_are_those_of_the_rendered_frames(script: Script) -> None:
-    template = compile_stream(script, PROFILE, "wire", MODEL)
-    frames = template.render(template_values(script))
-    assert template.token_counts == tuple(map(count_text_tokens, frames))
+def test_frames_are_a_sequence_that_knows_its_size_and_tokens(script: Script) -> None:
+    frames = compile_stream(script, PROFILE, "wire", MODEL).render(template_values(script))
+    rendered = tuple(frames)
+    assert (len(frames), frames[-1], frames[1:3]) == (len(rendered), rendered[-1], rendered[1:3])
+    assert frames.size == sum(map(len, rendered))
+    assert frames.template.token_counts == tuple(map(count_text_tokens, rendered))

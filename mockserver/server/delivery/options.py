@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
+from mockserver.replies.templates import StreamFrames
 from mockserver.server.delivery.chunking import apply_chunking, parse_chunking
 from mockserver.server.delivery.faults import (
     OutgoingReply,
@@ -18,9 +19,6 @@ from mockserver.server.delivery.faults import (
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.delivery.steps import Step
 from mockserver.server.mock_headers import FAULT_HEADER
-
-if TYPE_CHECKING:
-    from mockserver.replies.templates import StreamTemplate
 
 __all__ = ["DEFAULT_DELIVERY", "INVALID_CONTENT", "MAX_DELAY_MS", "Delivery", "apply_fault", "apply_timing"]
 
@@ -113,17 +111,16 @@ def apply_fault(
 
 
 def apply_timing(
-    steps: Iterable[Step], delivery: Delivery, seed: bytes, template: StreamTemplate | None = None
+    steps: Iterable[Step], pieces: Sequence[bytes], delivery: Delivery, seed: bytes
 ) -> Iterable[Step]:
-    """Apply pacing and chunking to a reply's steps, lazily; what is random follows from the seed.
-
-    `template` is what the steps were rendered from, if there is one and they are as it renders them.
-    """
+    """Apply pacing and chunking to the steps that send the pieces, lazily; what is random follows from the seed."""
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")
     if pace is not None:
-        token_counts = template.token_counts if template is not None and pace.per_token_ms else None
-        steps = apply_pace(steps, pace, number, token_counts)
+        counts = (
+            pieces.template.token_counts if isinstance(pieces, StreamFrames) and pace.per_token_ms else None
+        )
+        steps = apply_pace(steps, pace, number, counts)
     if chunking is not None:
         steps = apply_chunking(steps, chunking, number)
     return steps

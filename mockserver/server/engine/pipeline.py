@@ -8,7 +8,7 @@ the order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
@@ -20,13 +20,7 @@ from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.script import Script
-from mockserver.replies.templates import (
-    StreamTemplate,
-    TemplateShape,
-    TemplateValues,
-    compile_reply,
-    compile_stream,
-)
+from mockserver.replies.templates import TemplateShape, TemplateValues, compile_reply, compile_stream
 from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
@@ -118,8 +112,7 @@ async def respond(
     values = build_values(session, facts, body, parent, script, reply_seed, tokens, cache)
     if session.limiter is not None:
         _count_output(session, facts, values, headers)
-    shape = build_shape(session, body, cache)
-    pieces, response, template = _render_pieces(session, facts, script, values, shape)
+    pieces, response = _render_pieces(session, facts, script, values, build_shape(session, body, cache))
     record = build_record(session, facts, parent, values, stub_name, cache, raw_body, response)
     record = record if calls is None else record._replace(calls=calls)
     if facts.conversation_id is not None:
@@ -127,9 +120,7 @@ async def respond(
     if facts.store:
         await store.put(record)
     fault_name = INVALID_CONTENT if delivery.invalid else ""
-    return RenderedReply(
-        details, pieces, facts.stream, fault_name=fault_name, delivery=delivery, template=template
-    )
+    return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
 
 
 async def _read_new_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest:
@@ -266,15 +257,14 @@ def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) 
 
 def _render_pieces(
     session: Session, facts: RequestFacts, script: Script, values: TemplateValues, shape: TemplateShape
-) -> tuple[tuple[bytes, ...], bytes, StreamTemplate | None]:
-    """(the body in pieces, the response in wire form for the store, the template of a stream)."""
+) -> tuple[Sequence[bytes], bytes]:
+    """(the body in pieces, the response in wire form for the store)."""
     profile, rendering = session.profile.name, session.rendering
-    template = None
+    pieces: Sequence[bytes]
     if facts.stream:
-        template = compile_stream(script, profile, rendering, facts.model, shape)
-        pieces = tuple(template.render(values))
+        pieces = compile_stream(script, profile, rendering, facts.model, shape).render(values)
     else:
         pieces = (compile_reply(script, profile, rendering, facts.model, shape).render(values),)
         if rendering == "wire":
-            return pieces, pieces[0], None
-    return pieces, compile_reply(script, profile, "wire", facts.model, shape).render(values), template
+            return pieces, pieces[0]
+    return pieces, compile_reply(script, profile, "wire", facts.model, shape).render(values)

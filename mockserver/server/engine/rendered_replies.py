@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.replies.framing import encode_error_payload
-from mockserver.replies.templates import StreamTemplate, render_failed_reply, render_failed_stream
+from mockserver.replies.templates import render_failed_reply, render_failed_stream
 from mockserver.server.delivery import pacing
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT, Delivery
@@ -44,7 +44,7 @@ class RenderedReply(NamedTuple):
     """A reply, ready to be sent."""
 
     details: EntryDetails
-    pieces: tuple[bytes, ...]
+    pieces: Sequence[bytes]
     """The body; for a stream one frame per event."""
     stream: bool
     status: int = 200
@@ -56,8 +56,6 @@ class RenderedReply(NamedTuple):
     """Name of the fault in `x-mock-fault`, if it is in the bytes already."""
     delivery: Delivery = DEFAULT_DELIVERY
     """The stub's delivery."""
-    template: StreamTemplate | None = None
-    """What the pieces of a stream were rendered from; it knows their tokens of text."""
 
 
 def mark_invalid(details: EntryDetails) -> EntryDetails:

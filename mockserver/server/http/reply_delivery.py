@@ -103,7 +103,7 @@ async def send_delivered(
     if not is_stream and outgoing.needs_content_length:
         length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
         outgoing = replace(outgoing, headers=(*outgoing.headers, length))
-    steps = apply_timing(steps, delivery, reply.details.request_id.encode(), reply.template)
+    steps = apply_timing(steps, reply.pieces, delivery, reply.details.request_id.encode())
     await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left)
 
 
@@ -115,7 +115,6 @@ def _with_fault(reply: RenderedReply, outgoing: OutgoingReply, fault: RequestedF
         pieces=tuple(step.data for step in outgoing.steps if isinstance(step, SendStep | Raw)),
         status=outgoing.status,
         stream=outgoing.stream,
-        template=None,
     )
 
 

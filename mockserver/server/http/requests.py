@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -71,7 +71,7 @@ class HttpRequest:
     def record(
         self,
         status: int,
-        reply: tuple[bytes, ...],
+        reply: Sequence[bytes],
         stream: bool,
         details: EntryDetails,
         *,

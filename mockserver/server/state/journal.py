@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.findings import Finding
+from mockserver.replies.templates import StreamFrames
 from mockserver.wire import json, redaction
 
 __all__ = ["Entry", "EntryDetails", "Journal", "JournalQuota", "RequestHead", "SendTimes", "request_secrets"]
@@ -96,7 +97,7 @@ class Entry:
         request_head: RequestHead,
         body: bytes,
         status: int,
-        reply: tuple[bytes, ...],
+        reply: Sequence[bytes],
         stream: bool,
         details: EntryDetails,
     ) -> None:
@@ -275,7 +276,9 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Append an entry; drop the oldest entries to make room, or the bodies of an oversized entry."""
-        size = len(entry.body) + sum(map(len, entry.reply))
+        reply = entry.reply
+        size = reply.size if type(reply) is StreamFrames else sum(map(len, reply))
+        size += len(entry.body)
         if size > self.MAX_BYTES:
             entry.omit_bodies(size)
             size = 0

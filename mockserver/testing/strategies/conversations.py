@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import strategies as st
@@ -200,7 +201,7 @@ class ConversationMachine(RuleBasedStateMachine):
         missing = [text for _, text in past if text and repr(text)[1:-1] not in sent]
         _require(not missing, f"the request has no previous_response_id, and its input lacks {missing[:1]}")
 
-    def _response_id(self, chunks: tuple[bytes, ...]) -> str:
+    def _response_id(self, chunks: Sequence[bytes]) -> str:
         """The id of the response that the server sent."""
         from mockserver.wire import json, sse
 
