@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mockserver.testing import strategies
     from mockserver.testing.conformance import assert_client_conforms, client_contract
     from mockserver.testing.mock import MockServer, MockSession
+    from mockserver.testing.reply_values import ErrorReply, Reply
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "ContractError",
     "Entry",
+    "ErrorReply",
     "Finding",
     "FunctionCall",
     "IncomingRequest",
@@ -37,6 +39,7 @@ __all__ = [
     "MockServerError",
     "MockSession",
     "Reasoning",
+    "Reply",
     "Script",
     "StartError",
     "Stub",
@@ -52,6 +55,7 @@ _LAZY_MODULES = {
     "ConfigurationError": "mockserver.errors",
     "ContractError": "mockserver.errors",
     "Entry": "mockserver.server.state.journal",
+    "ErrorReply": "mockserver.testing.reply_values",
     "Finding": "mockserver.contract.findings",
     "FunctionCall": "mockserver.replies.script",
     "IncomingRequest": "mockserver.server.stubs.matchers",
@@ -62,6 +66,7 @@ _LAZY_MODULES = {
     "MockServerError": "mockserver.errors",
     "MockSession": "mockserver.testing.mock",
     "Reasoning": "mockserver.replies.script",
+    "Reply": "mockserver.testing.reply_values",
     "Script": "mockserver.replies.script",
     "StartError": "mockserver.errors",
     "Stub": "mockserver.server.stubs.stubs",

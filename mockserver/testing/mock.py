@@ -19,15 +19,12 @@ from mockserver.server.stubs.stubs import Stub
 from mockserver.server.verdicts import FailurePolicy
 from mockserver.testing.clients import ClientFactory
 from mockserver.testing.local_server import LocalServer, create_mock_server
+from mockserver.testing.reply_values import UNSET, DeliveryOptions, ReplyContent, ReplyOptions
 from mockserver.testing.request_assertions import assert_requested, check_sessions, wait_for_requests
 from mockserver.testing.server_settings import ServerSettings, as_tuple, validate_settings
 from mockserver.testing.stub_builder import (
-    UNSET,
     ChainableStub,
     ConditionalStubs,
-    DeliveryOptions,
-    ReplyContent,
-    ReplyOptions,
     RequestMatch,
     Scenario,
     StubBuilder,
@@ -110,7 +107,9 @@ class MockBase(ABC):
         incomplete: bool = False,
         **delivery: Unpack[DeliveryOptions],
     ) -> ChainableStub:
-        """Add a stub: a text, items, a script, or a function of the request that returns one of these.
+        """Add a stub: a text, items, a script, `Reply`, `ErrorReply`, or a function of the request.
+
+        The function returns any of the others, with options of its own in a `Reply` or an `ErrorReply`.
 
         `chunks`: a text in pieces, one event each in a stream; `json`: a value as the message's text;
         `reasoning`: a reasoning item before it; `usage`: token counts instead of estimates; `incomplete`:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockserver import FunctionCall, MockServer, Script, ToolCall
+from mockserver import ErrorReply, FunctionCall, MockServer, Reply, Script, ToolCall, Usage
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.profiles import load_profile
 
@@ -178,11 +178,54 @@ def test_wrong_options_are_refused(server: MockServer, content: Any, options: An
         server.reply(content, **options)
 
 
-def test_a_function_returns_content_without_delivery(server: MockServer) -> None:
-    server.reply(lambda _: {"text": "x", "delay_ms": 1})
-    assert "a reply function returns content only, without delay_ms" in ask(server).text
-    server.reply(lambda _: {"reasoning": "They ask.", "text": "x"})
+def test_a_function_can_mark_its_result_as_invalid(server: MockServer) -> None:
+    for result in (
+        Reply(FunctionCall("f", BROKEN), invalid=True),
+        {"function_call": {"name": "f", "arguments": BROKEN}, "invalid": True},
+    ):
+        server.reply(lambda _, result=result: result)
+        reply = ask(server)
+        assert (arguments_of(reply), reply.headers["x-mock-fault"]) == (BROKEN, "invalid")
+        assert server.journal.last.detail == "fault invalid"
+
+
+@pytest.mark.parametrize(
+    ("result", "options", "message"),
+    [
+        (Reply("x", name="mine"), {}, "the name of a stub is an argument of reply(), not of its result"),
+        (Reply("x", delay_ms=1), {"delay_ms": 2}, "the reply has delay_ms too: give it once"),
+        (Reply("x", fualt="reset"), {}, "reply() has no option 'fualt'; did you mean 'fault'?"),
+        (Reply(), {}, "a reply needs a text"),
+        (ErrorReply("rate-420"), {}, "rate-420"),
+        (ErrorReply("cut-after", after=2), {}, "cut-after is not an error: pass it as fault= of a reply"),
+        (
+            ErrorReply("rate-429"),
+            {"fault": "cut-after,after=2"},
+            "cut-after applies to responses, not to errors",
+        ),
+        (["x", ErrorReply("rate-429")], {}, "ErrorReply(…) is a whole reply: pass nothing else"),
+        (Script((), Usage(), "failed"), {}, "a reply cannot be 'failed'"),
+        (None, {}, "a reply needs a text"),
+        (print, {}, "a reply is a text, an item or a script"),
+    ],
+)
+def test_a_wrong_result_of_a_function_is_refused(
+    server: MockServer, result: Any, options: Any, message: str
+) -> None:
+    server.reply(lambda _: result, **options)
+    reply = ask(server)
+    assert (reply.status_code, reply.json()["code"]) == (400, "ReplyFunctionFailed")
+    assert message in reply.json()["message"]
+
+
+def test_reply_values_are_content_too(server: MockServer) -> None:
+    server.reply(Reply("Hello", reasoning="They greet."), delay_ms=1)
+    server.reply(ErrorReply("rate-429", retry_after_ms=50))
     assert [item["type"] for item in ask(server).json()["output"]] == ["reasoning", "message"]
+    refused = ask(server)
+    assert (refused.status_code, refused.headers["retry-after-ms"]) == (429, "50")
+    with pytest.raises(ConfigurationError, match=r"Reply\(…\) is a whole reply: pass nothing else"):
+        server.reply(Reply("x"), reasoning="y")
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -9,16 +9,14 @@ from typing import Any
 
 from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.generated_scripts import GenerationRequest, generate_script
-from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, require_servable
+from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
-from mockserver.server.stubs.exchange_replies import require_valid_tool_items
 from mockserver.server.stubs.matchers import IncomingRequest
-from mockserver.server.stubs.spellings import PYTHON
-from mockserver.server.stubs.stubs import Stub, StubDefinition
+from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 
 __all__ = ["SelectedReply", "select_reply"]
@@ -60,8 +58,7 @@ def _reply_from_stub(
         return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
     if isinstance(definition.reply, Script | RequestedFault | Mapping):
         return SelectedReply(stub.name, definition.reply, definition.delivery)
-    script = _call_reply_function(definition, definition.reply, request, session)
-    return SelectedReply(stub.name, script, definition.delivery)
+    return SelectedReply(stub.name, *_call_reply_function(definition.reply, request))
 
 
 def _reply_by_name(
@@ -84,22 +81,15 @@ def _reply_by_name(
 
 
 def _call_reply_function(
-    definition: StubDefinition,
-    function: Callable[[IncomingRequest], Script],
-    request: IncomingRequest,
-    session: Session,
-) -> Script:
-    """The script that a test's function returns; UnmatchedRequest if it fails, for the test to report."""
+    function: Callable[[IncomingRequest], FunctionReply], request: IncomingRequest
+) -> FunctionReply:
+    """What a test's function returns; UnmatchedRequest if it fails, for the test to report."""
     name = getattr(function, "__name__", "a function")
     try:
-        script = function(request.copy())
-        require_servable(script, session.profile)
-        if not definition.delivery.invalid:
-            require_valid_tool_items(script, session.profile, session.rendering, PYTHON)
+        return function(request.copy())
     except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
         message = f"The reply function {name} failed: {type(error).__name__}: {error}"
         raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
-    return script
 
 
 def _fallback_reply(

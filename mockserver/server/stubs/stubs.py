@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from operator import attrgetter
 from threading import Lock
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
@@ -21,7 +21,7 @@ from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.suggestions import choose_from
 
-__all__ = ["Stub", "StubDefinition", "StubRegistry", "StubReply"]
+__all__ = ["FunctionReply", "Stub", "StubDefinition", "StubRegistry", "StubReply"]
 
 #: Characters of a reply's text to show.
 _MAX_SHOWN_TEXT = 60
@@ -30,8 +30,21 @@ _MAX_LISTED = 5
 #: Stubs to compare with an unmatched request, the latest ones.
 _MAX_COMPARED = 1000
 
+
+class FunctionReply(NamedTuple):
+    """The checked result of a reply function."""
+
+    reply: Script | RequestedFault | Mapping[str, Any]
+    delivery: Delivery
+
+
 StubReply: TypeAlias = (
-    Script | RequestedFault | ServiceFault | Mapping[str, Any] | Callable[[IncomingRequest], Script] | None
+    Script
+    | RequestedFault
+    | ServiceFault
+    | Mapping[str, Any]
+    | Callable[[IncomingRequest], FunctionReply]
+    | None
 )
 """A script, an error of the service, the `error`, `body` or `http` reply of an exchange, or a function of the
 request. None: whatever answers without the stub, for stubs that only add a fault."""
