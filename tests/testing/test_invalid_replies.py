@@ -14,6 +14,7 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.profiles import load_profile
 
 BROKEN = '{"city": '
+MISSPELT: Any = {"fualt": "reset"}
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_a_function_can_mark_its_result_as_invalid(server: MockServer) -> None:
     [
         (Reply("x", name="mine"), {}, "the name of a stub is an argument of reply(), not of its result"),
         (Reply("x", delay_ms=1), {"delay_ms": 2}, "the reply has delay_ms too: give it once"),
-        (Reply("x", fualt="reset"), {}, "reply() has no option 'fualt'; did you mean 'fault'?"),
+        (Reply("x", **MISSPELT), {}, "reply() has no option 'fualt'; did you mean 'fault'?"),
         (Reply(), {}, "a reply needs a text"),
         (ErrorReply("rate-420"), {}, "rate-420"),
         (ErrorReply("cut-after", after=2), {}, "cut-after is not an error: pass it as fault= of a reply"),
