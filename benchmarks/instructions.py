@@ -1,9 +1,10 @@
 """Instructions per request, counted by valgrind: the same on a quiet and on a busy machine.
 
-    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 300] [KIND ...]
+    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 300] [--console] [KIND ...]
 
 A server runs under callgrind and answers one connection. The count of a short run is subtracted from that of a
-longer one, so that neither start nor warm-up is part of the result. `--tree` counts another checkout.
+longer one, so that neither start nor warm-up is part of the result. `--tree` counts another checkout, `--console`
+a server with a console that nobody looks at.
 """
 
 from __future__ import annotations
@@ -121,9 +122,10 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", default=["reply", "stream", "distinct"], metavar="KIND")
     parser.add_argument("--tree", type=Path, default=_ROOT)
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--console", action="store_const", const=("--console",), default=())
     arguments = parser.parse_args()
     for kind in arguments.kinds:
-        count = per_request(arguments.tree, kind, arguments.requests)
+        count = per_request(arguments.tree, kind, arguments.requests, *arguments.console)
         print(f"{kind:10} {count:8.1f} thousand instructions per request", flush=True)
 
 
