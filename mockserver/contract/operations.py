@@ -8,16 +8,15 @@ Compact: Open Responses OpenAPI document, 2026-04-24.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mockserver.profiles import Profile
 
 __all__ = ["OPERATIONS", "Operation", "body_schemas", "find_operation", "profile_operations"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One endpoint."""
 
     name: str

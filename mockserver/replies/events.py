@@ -9,8 +9,8 @@ deltas of function-call arguments are inferred.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mockserver.profiles import Profile
 from mockserver.replies.items import (
@@ -35,8 +35,7 @@ from mockserver.replies.script import (
 __all__ = ["ResponseFacts", "build_events", "build_failed_response", "build_failed_stream", "build_response"]
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseFacts:
+class ResponseFacts(NamedTuple):
     """What a response needs besides its script; any value may be a template's marker."""
 
     response_id: Any
@@ -47,7 +46,7 @@ class ResponseFacts:
     usage: JSONObject
     tools: Any
     tool_choice: Any
-    echoes: Mapping[str, Any] = field(default_factory=dict)
+    echoes: Mapping[str, Any] = MappingProxyType({})
     """Request parameters that the finished response repeats."""
     whole_arguments: bool = False
     """Whether function calls have their arguments when they are added, instead of in events."""

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver import resources
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
@@ -99,8 +98,7 @@ _MAX_TITLE_CHARACTERS = 40
 _MAX_QUERY_CHARACTERS = 80
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationRequest:
+class GenerationRequest(NamedTuple):
     """What a request asks for, as far as a generated reply depends on it."""
 
     prompt: str

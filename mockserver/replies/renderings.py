@@ -9,9 +9,8 @@ profile's file lists the members and their order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import load_profile_document, profile_names
@@ -21,8 +20,7 @@ from mockserver.wire import json
 __all__ = ["Rendering", "load_rendering", "rendering_names"]
 
 
-@dataclass(frozen=True, slots=True)
-class MemberLayout:
+class MemberLayout(NamedTuple):
     """Which members an object has, and in which order; found by its `type`, else by its parent's member."""
 
     members: Mapping[str, tuple[str, ...]]
@@ -46,8 +44,7 @@ class MemberLayout:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(NamedTuple):
     """A rendering of one profile."""
 
     name: str

@@ -106,8 +106,7 @@ SlotValues: TypeAlias = tuple[bytes, ...]
 _CompiledPart: TypeAlias = tuple[bytes, Callable[[SlotValues], Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyTemplate:
+class ReplyTemplate(NamedTuple):
     """The body of a reply without `stream`."""
 
     part: _CompiledPart

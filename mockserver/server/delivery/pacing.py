@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.usage import count_text_tokens
@@ -27,8 +27,7 @@ _FIXED = re.compile(rf"fixed:{_NUMBER}")
 _MODEL = re.compile(rf"model:{_NUMBER},{_NUMBER}(?:,{_NUMBER})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """The pauses in a body, in milliseconds."""
 
     per_event_ms: float = 0

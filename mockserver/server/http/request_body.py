@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from starlette.types import Receive, Scope
 
@@ -79,8 +78,7 @@ async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, byte
     return await finish_body(scope, receive, start, max_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class BodyStart:
+class BodyStart(NamedTuple):
     """What was read of a body: all of it, unless it is too large."""
 
     data: bytes

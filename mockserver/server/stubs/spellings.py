@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockserver.wire import json
 
 __all__ = ["JSON", "PYTHON", "Spelling"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(NamedTuple):
     """How one way to configure stubs spells what messages suggest."""
 
     violate: str
