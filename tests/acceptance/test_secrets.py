@@ -131,12 +131,8 @@ def test_run_prints_none(tmp_path: Path) -> None:
 
 def test_serve_prints_none(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(SETTINGS)
-    in_parent = (
-        "-c",
-        "import os; os.chdir('..'); from mockserver.cli import main; main()",
-    )  # with its settings
     command = ("serve", "--admin", "--admin-token-env", "T")
-    with running_command(tmp_path / "serve", *command, program=in_parent, T="t" * 20) as server:
+    with running_command(tmp_path / "serve", *command, program=IN_PARENT, T=ADMIN_TOKEN) as server:
         root = server.root_url
         for each in REQUESTS:
             server.client.post("/responses?api_key=canary-in-query-20", json=each)
@@ -148,6 +144,104 @@ def test_serve_prints_none(tmp_path: Path) -> None:
     shown = [each for each in journal.json()["entries"] if "masked" in str(each)]
     assert len(shown) > len(REQUESTS) - 2
     assert_no_canary(journal.text, server.stdout_text, server.stderr_text)
+
+
+ADMIN_TOKEN = "t" * 20
+IN_PARENT = ("-c", "import os; os.chdir('..'); from mockserver.cli import main; main()")
+ECHOES: list[dict[str, Any]] = [
+    {"match": {"prompt": "Which key?"}, "reply": f"It is {KEY}, so it is {KEY}!"},
+    {
+        "match": {"prompt": "Which call?"},
+        "reply": {"script": {"items": [
+            {"type": "function_call", "name": "look_up", "arguments": json.dumps({"key": KEY})}]}},
+    },
+    {"match": {"prompt": "Which error?"}, "reply": {"error": {"status": 400, "code": "Bad", "message": f"No {KEY}"}}},
+]  # fmt: skip
+
+
+def _console_outputs(root: str, link: str, sessions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(path, text) of everything that the console shows of these sessions, except stubs as they were written."""
+    with httpx.Client(base_url=root, trust_env=False, follow_redirects=True, timeout=60) as browser:
+        yield link, browser.get(link).text
+        for session in sessions:
+            yield "state", browser.get(f"/_mock/console/sessions/{session}").text
+            rows = _feed_rows(browser, session, len(INVALID))
+            yield "feed", json.dumps(rows)
+            for row in rows:
+                page = f"/_mock/console/exchanges/{session}/{row['number']}"
+                for path in (
+                    page,
+                    *(f"{page}/{form}" for form in ("curl", "exchange", "pytest", "python", "node")),
+                ):
+                    reply = browser.get(path)
+                    assert reply.status_code == 200 or path != page
+                    yield path, reply.text
+
+
+def _feed_rows(browser: httpx.Client, session: str, count: int) -> list[dict[str, Any]]:
+    """The rows of a session, as soon as the feed has so many; a recorder adds them when they are checked."""
+    rows: list[dict[str, Any]] = []
+    with browser.stream("GET", "/_mock/console/feed") as reply:
+        event = ""
+        for line in reply.iter_lines():
+            name, _, value = line.partition(": ")
+            event = value if name == "event" else event
+            if name == "data" and event == "rows":
+                rows += [each for each in json.loads(value) if each["session"] == session]
+                if len(rows) > count:
+                    return rows
+    raise AssertionError(f"the feed has only {len(rows)} rows")
+
+
+def _console_link(output: str) -> str:
+    return next(word for word in output.split() if "/_mock/console?token=" in word)
+
+
+def test_console_admin_api_and_reports_of_serve_show_none(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(SETTINGS)
+    (tmp_path / "exchanges").mkdir()
+    for number, echo in enumerate(ECHOES):
+        (tmp_path / "exchanges" / f"{number}.json").write_text(json.dumps({"name": f"echo-{number}", **echo}))
+    styles = ("text", "json", "github", "junit", "html")
+    reports = [word for style in styles for word in ("--report", f"{style}={style}.out")]
+    options = ("--console", "--admin", "--admin-token-env", "T", "--api-key-env", "K", "--verbose")
+    command = ("serve", *options, "--exchanges", "exchanges", *reports)
+    prompts = [{"model": MODEL, "input": each["match"]["prompt"]} for each in ECHOES]
+    bodies = [*REQUESTS, *prompts, *({**each, "stream": True} for each in prompts)]
+    with running_command(tmp_path / "serve", *command, program=IN_PARENT, T=ADMIN_TOKEN, K=KEY) as server:
+        root, head = server.root_url, {"x-mock-admin-token": ADMIN_TOKEN}
+        with httpx.Client(base_url=root, headers=head, trust_env=False, timeout=60) as admin:
+            assert admin.put("/_mock/sessions/other", json={}).status_code in (200, 201)
+            keys = {
+                "authorization": f"Bearer {KEY}",
+                "x-gateway": "canary-in-header-25",
+                "cookie": "a=canary-cookie",
+            }
+            for prefix in ("", "/s/other"):
+                base = server.base_url.replace(root, root + prefix)
+                for body in bodies:
+                    server.client.post(
+                        f"{base}/responses?api_key=canary-in-query-20", json=body, headers=keys
+                    )
+                chat = {"model": MODEL, "messages": [{"role": "user", "content": "Which key?"}]}
+                for stream in (False, True):
+                    url = f"{root}{prefix}/compatible-mode/v1/chat/completions"
+                    reply = server.client.post(url, json={**chat, "stream": stream}, headers=keys)
+                    assert reply.status_code == 200
+                wrong = {**keys, "authorization": "Bearer canary-wrong-key-26"}
+                assert server.client.post(f"{base}/responses", json=VALID, headers=wrong).status_code == 401
+            outputs = [*_console_outputs(root, _console_link(server.stdout_text), ("default", "other"))]
+            sessions = ("/_mock/sessions/default", "/_mock/sessions/other")
+            lists = ("/_mock/sessions", "/_mock/stubs", "/_mock/faults", "/_mock/clock")
+            paths = (*lists, *sessions, *(f"{each}/verdict" for each in sessions))
+            outputs += [(path, admin.get(path).text) for path in paths]
+            for session in ("default", "other"):
+                journal = admin.get("/_mock/journal?limit=1000", headers={"x-mock-session": session})
+                assert len(journal.json()["entries"]) > len(bodies)
+                outputs.append(("journal", journal.text))
+    outputs += [(style, (tmp_path / f"{style}.out").read_text()) for style in styles]
+    assert all(text for _, text in outputs)
+    assert_no_canary(*(text for _, text in outputs), server.stdout_text, server.stderr_text)
 
 
 def test_drafts_have_none(tmp_path: Path) -> None:
@@ -284,11 +378,12 @@ def test_recordings_replays_and_their_comparison_have_none(
     recordings = tmp_path / "recordings"
     options = ("--upstream-key-env", "UP", "--api-key", RELAY_KEY) if holds_key else ()
     masks = ("--mask", "/metadata/user", "--mask", "regex:CARD-[0-9]{8}")
-    command = ("record", "--upstream", echo_url, "--out", recordings, *masks, *options)
+    command = ("record", "--upstream", echo_url, "--out", recordings, "--console", *masks, *options)
     with running_command(tmp_path / "record", *command, UP=KEY) as server:
         server.client.headers["authorization"] = f"Bearer {RELAY_KEY if holds_key else KEY}"
         replies = [server.client.post("/responses", json=each) for each in REQUESTS]
         server.client.get("/responses/resp_1?token=canary-in-query-23")
+        shown = [*_console_outputs(server.root_url, _console_link(server.stdout_text), ("default",))]
     whole = b"".join(each.content for each in replies)
     assert (KEY.encode() in whole) is not holds_key
     assert (KEY in _joined_deltas(replies[1].text)) is not holds_key
@@ -296,15 +391,18 @@ def test_recordings_replays_and_their_comparison_have_none(
     files = [*recordings.glob("*.json")]
     assert len(files) > len(REQUESTS) / 2
     assert_no_canary(folder_bytes(recordings), server.stdout_text, server.stderr_text)
+    assert_no_canary(*(text for _, text in shown))
     assert RELAY_KEY.encode() not in folder_bytes(recordings)
     rejoined = "".join(map(_recorded_deltas, files))
     assert rejoined
     assert_no_canary(rejoined)
-    with running_command(tmp_path / "replay", "replay", recordings, *masks) as replay:
+    with running_command(tmp_path / "replay", "replay", recordings, "--console", *masks) as replay:
         answers = [replay.client.post("/responses", json=each) for each in REQUESTS]
         misses = [replay.client.post("/responses", json={**each, "user": "x"}) for each in REQUESTS]
+        shown = [*_console_outputs(replay.root_url, _console_link(replay.stdout_text), ("default",))]
     assert {each.status_code for each in answers} <= {200, 400}
     assert sum(each.status_code == 200 for each in answers) > 5
+    assert_no_canary(*(text for _, text in shown))
     assert_no_canary(*(each.content for each in misses), replay.stdout_text, replay.stderr_text)
     (tmp_path / "other").mkdir()
     for file in files[:3]:
@@ -314,8 +412,8 @@ def test_recordings_replays_and_their_comparison_have_none(
         done = mockserver(tmp_path / "diff", "diff", "--format", style, recordings, tmp_path / "other")
         assert done.returncode in (0, 1), done.stderr
         assert_no_canary(done.stdout, done.stderr, allowed=("canary-status-24",))
-    shown = mockserver(tmp_path / "check", "check", "--report", "html=report.html", *files)
-    assert_no_canary(shown.stdout, (tmp_path / "check" / "report.html").read_bytes())
+    checked = mockserver(tmp_path / "check", "check", "--report", "html=report.html", *files)
+    assert_no_canary(checked.stdout, (tmp_path / "check" / "report.html").read_bytes())
 
 
 def test_verify_prints_none(echo_url: str, tmp_path: Path) -> None:

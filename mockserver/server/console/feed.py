@@ -24,6 +24,8 @@ _POLL_SECONDS = 0.1
 #: Seconds without an event after which a comment shows that the connection is alive.
 _KEEP_ALIVE_SECONDS = 15
 _MAX_PROMPT = 200
+#: What is redacted of a longer prompt.
+_MAX_CUT_PROMPT = 2 * _MAX_PROMPT
 
 
 class Feed:
@@ -47,7 +49,7 @@ class Feed:
             for number in range(max(last, journal.dropped_count) + 1, newest + 1):
                 entry = journal[number - journal.dropped_count - 1]
                 self._unfinished[name, number] = entry
-                rows.append(entry_row(number, entry))
+                rows.append(entry_row(name, number, entry))
             self._last_numbers[name] = (journal, journal.clear_count, newest)
         rows += self._ended_rows({(row["session"], row["number"]) for row in rows})
         if rows:
@@ -58,22 +60,23 @@ class Feed:
         for key in ended:
             entry = self._unfinished.pop(key)
             if key not in new:
-                yield entry_row(key[1], entry)
+                yield entry_row(*key, entry)
 
 
-def entry_row(number: int, entry: Entry) -> dict[str, Any]:
-    """A journal entry as a row of the list, without keys."""
+def entry_row(session_name: str, number: int, entry: Entry) -> dict[str, Any]:
+    """A journal entry as a row of the list, without keys; an entry of a relay does not know its session."""
+    prompt = entry.prompt if len(entry.prompt) <= _MAX_CUT_PROMPT else f"{entry.prompt[:_MAX_CUT_PROMPT]}…"
     secrets = entry.secrets
     findings = findings_for_entry(entry)
     severities = {each.severity for each in findings}
     return {
-        "session": entry.session,
+        "session": session_name,
         "number": number,
         "at": entry.at,
         "method": entry.method,
         "path": entry.path,
         "model": redact(entry.model, secrets),
-        "prompt": redact(entry.prompt[: 2 * _MAX_PROMPT], secrets)[:_MAX_PROMPT],
+        "prompt": redact(prompt, secrets)[:_MAX_PROMPT],
         "status": entry.status,
         "stream": entry.stream,
         "rules": list(dict.fromkeys(each.rule for each in findings)),

@@ -9,7 +9,7 @@ from mockserver.server.http.access_log import format_line
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.wire import json
-from mockserver.wire.redaction import redact
+from mockserver.wire.redaction import redact, redact_body
 from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["format_json", "format_verbose"]
@@ -62,7 +62,7 @@ def format_verbose(record: Entry | str, now: float) -> str:
 
 
 def _body_lines(name: str, entry: Entry, body: bytes) -> list[str]:
-    text = redact(body.decode(errors="replace"), entry.secrets)
+    text = redact_body(body.decode(errors="replace"), entry.secrets)
     if not text:
         return [f"  {name}: no body"]
     cut = f"  … {len(text) - _MAX_BODY:,} characters more" if len(text) > _MAX_BODY else ""

@@ -455,7 +455,9 @@ def test_the_console_of_replay_shows_and_changes_nothing(browser: httpx.Client, 
         client.base_url = page.url.copy_with(raw_path=b"/")
         path = "/api/v2/apps/protocols/compatible-mode/v1/responses"
         assert ask(client, "Hello!", path=path).status_code == 200
-        assert read_feed(client, "rows")[-1][1][0]["prompt"] == "Hello!"
+        row = read_feed(client, "rows")[-1][1][0]
+        assert row["prompt"] == "Hello!"
+        assert client.get(f"/_mock/console/exchanges/{row['session']}/{row['number']}").status_code == 200
         assert client.get("/_mock/console/sessions/default").json()["can_change"] is False
         for method, change in (("POST", "/_mock/reset"), ("PUT", "/_mock/console/sessions/default")):
             assert client.request(method, change, json={}, headers=CHANGE).status_code in (401, 404)
@@ -471,7 +473,7 @@ def test_the_console_of_record_shows_what_was_recorded(server: ThreadedServer, t
         client.base_url = client.get(link).url.copy_with(raw_path=b"/")
         assert ask(client, "Hello!", path=f"{path}/responses", stream=True).status_code == 200
         row = read_feed(client, "rows")[-1][1][0]
-        page = client.get("/_mock/console/exchanges/default/1").text
+        page = client.get(f"/_mock/console/exchanges/{row['session']}/{row['number']}").text
 
     assert (row["prompt"], row["status"], row["stream"]) == ("Hello!", 200, True)
     assert "Timeline" in page
