@@ -1,6 +1,6 @@
 """How exactly paced streams keep their schedule, and what an open one costs.
 
-    .venv/bin/python benchmarks/pacing.py
+    .venv/bin/python benchmarks/pacing.py [--streams 500] [--runs 3] [--json FILE] [--tree PATH]
 
 A client in this process opens streams at `model:300,50` within one second on a server in another process, and
 compares when each delta arrives with when it is due. The memory of an open stream is measured with streams that
@@ -38,6 +38,7 @@ from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.delivery.steps import Send
 from mockserver.wire import sse
 
+_ROOT = Path(__file__).resolve().parent.parent
 MODEL, PROFILE = "qwen3-max-2026-01-23", "qwen-2026-01"
 TTFT_MS, TOKENS_PER_SECOND = 300, 50
 HOLD_MS = 120_000
@@ -60,6 +61,9 @@ class Figures:
     gap_error_p99_ms: float
     behind_p50_ms: float
     """Behind the schedule that the first token starts."""
+    late_p50_ms: float
+    """Behind the schedule that the request starts."""
+    late_p99_ms: float
     server_cpu: float
     """The fraction of a core that the server used."""
     kib_per_stream: float
@@ -134,21 +138,25 @@ async def _measure_schedule(url: httpx.URL, count: int, process: subprocess.Pope
     clients = await _open_streams(url, count, 1.0)
     await asyncio.gather(*[client.ended for client in clients])
     server_cpu = (_cpu_seconds(process) - used) / (time.perf_counter() - begin)
-    first_tokens, gap_errors, behind = [], [], []
+    first_tokens, gap_errors, behind, late = [], [], [], []
     for client in clients:
         deltas = client.deltas()
         first_tokens.append((deltas[0][0] - client.sent_at) * 1000)
         due = deltas[0][0]
+        first_late = due - client.sent_at - TTFT_MS / 1000
         for (before, _), (at, tokens) in pairwise(deltas):
             due += tokens / TOKENS_PER_SECOND
             gap_errors.append(abs(at - before - tokens / TOKENS_PER_SECOND) * 1000)
             behind.append((at - due) * 1000)
+            late.append((at - due + first_late) * 1000)
     return {
         "first_token_p50_ms": _percentile(first_tokens, 0.5),
         "first_token_p99_ms": _percentile(first_tokens, 0.99),
         "gap_error_p50_ms": _percentile(gap_errors, 0.5),
         "gap_error_p99_ms": _percentile(gap_errors, 0.99),
         "behind_p50_ms": _percentile(behind, 0.5),
+        "late_p50_ms": _percentile(late, 0.5),
+        "late_p99_ms": _percentile(late, 0.99),
         "server_cpu": round(server_cpu, 2),
     }
 
@@ -203,9 +211,11 @@ def _resident_bytes(process: subprocess.Popen[str]) -> int:
 
 
 @contextlib.contextmanager
-def _serving(pace: str) -> Iterator[tuple[httpx.URL, subprocess.Popen[str]]]:
+def _serving(pace: str, tree: Path) -> Iterator[tuple[httpx.URL, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--pace", pace]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             line = next(line for line in process.stdout if "http://" in line)
@@ -214,11 +224,11 @@ def _serving(pace: str) -> Iterator[tuple[httpx.URL, subprocess.Popen[str]]]:
             process.kill()
 
 
-def _run(streams: int, held: int) -> Figures:
+def _run(streams: int, held: int, tree: Path) -> Figures:
     load = os.getloadavg()[0]
-    with _serving(f"model:{TTFT_MS},{TOKENS_PER_SECOND}") as (url, process):
+    with _serving(f"model:{TTFT_MS},{TOKENS_PER_SECOND}", tree) as (url, process):
         schedule = uvloop.run(_measure_schedule(url, streams, process))
-    with _serving(f"model:{HOLD_MS},{TOKENS_PER_SECOND}") as (url, process):
+    with _serving(f"model:{HOLD_MS},{TOKENS_PER_SECOND}", tree) as (url, process):
         kib = uvloop.run(_measure_memory(url, held, process))
     return Figures(streams, round(load, 1), **schedule, kib_per_stream=kib, pacing_us=_measure_pacing())
 
@@ -237,12 +247,13 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=1, help="runs, of which the one with the best first tokens counts"
     )
+    parser.add_argument("--tree", type=Path, default=_ROOT, help="serve another checkout")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all runs as JSON")
     arguments = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     gc.disable()
-    runs = [_run(arguments.streams, arguments.held) for _ in range(arguments.runs)]
+    runs = [_run(arguments.streams, arguments.held, arguments.tree) for _ in range(arguments.runs)]
     best = min(runs, key=lambda each: each.first_token_p99_ms)
     print(_markdown(best))
     if arguments.json is not None:
