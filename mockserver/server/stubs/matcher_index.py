@@ -12,7 +12,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -92,7 +91,8 @@ class MatcherIndex(Generic[_Value]):
     ) -> _Value | None:
         """Return the first value whose matcher holds and that is accepted."""
         queues = [queue for lookup in self._lookups.values() for queue in lookup.find(request)]
-        queues.sort()  # by position, so the comparison ends at the first match
+        if len(queues) > 1:
+            queues.sort()  # by position, so the comparison ends at the first match
         match: _Entry[_Value] | None = None
         for queue in queues:
             for entry in queue:
@@ -122,7 +122,9 @@ class _Lookup(Generic[_Value]):
     def __init__(self, condition: str) -> None:
         self.queues: dict[Any, list[_Entry[_Value]]] = {}
         self._search = TextSearch() if condition in _REQUEST_TEXTS else None
-        self._request_values = _REQUEST_VALUES.get(condition) or _REQUEST_TEXTS[condition]
+        self._request_values: Callable[[IncomingRequest], Iterable[Any]] = (
+            _REQUEST_VALUES.get(condition) or _REQUEST_TEXTS[condition]
+        )
 
     def queue_for(self, expected: Any) -> list[_Entry[_Value]]:
         if expected not in self.queues:
@@ -138,10 +140,10 @@ class _Lookup(Generic[_Value]):
 
     def find(self, request: IncomingRequest) -> list[list[_Entry[_Value]]]:
         """The queues for the values that a request has."""
-        values: Iterable[Any] = self._request_values(request)
-        if self._search is not None:
-            values = chain.from_iterable(map(self._search.find, values))
-        return [self.queues[value] for value in values if value in self.queues]
+        queues, values = self.queues, self._request_values(request)
+        if self._search is None:
+            return [queues[value] for value in values if value in queues]
+        return [queues[part] for text in values for part in self._search.find(text)]
 
 
 class TextSearch:
@@ -173,18 +175,19 @@ class TextSearch:
 
     def find(self, text: str) -> list[str]:
         """The texts that occur in this one, in no order."""
-        candidates: Iterable[str] = self._sequences
-        if len(self._sequences) > min(_MAX_SEARCHED_TEXTS, len(text) // _CHARACTERS_PER_TEXT):
-            candidates = chain.from_iterable(
-                texts[sequence]
-                for length, texts in self._texts.items()
-                for sequence in texts.keys() & _sequences(text, length)
-            )
-        return [each for each in candidates if each in text]
+        if len(self._sequences) <= min(_MAX_SEARCHED_TEXTS, len(text) // _CHARACTERS_PER_TEXT):
+            return [each for each in self._sequences if each in text]
+        return [
+            each
+            for length, texts in self._texts.items()
+            for sequence in texts.keys() & _sequences(text, length)
+            for each in texts[sequence]
+            if each in text
+        ]
 
 
 def _sequences(text: str, length: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(text[start:] for start in range(length)), strict=False)
+    return zip(*[text[start:] for start in range(length)], strict=False)
 
 
 def _keys_of(matcher: Matcher) -> Iterator[tuple[str, Any]]:
