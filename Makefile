@@ -62,7 +62,7 @@ lock: $(VENV)/.develops
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@set -e; for each in tests/environments/*/requirements.in; do \
 		echo "$$each"; $(COMPILE) $$each --output-file $${each%.in}.txt; done
-	@set -e; for each in tests/environments/*/package.json examples/node/package.json requirements/console/package.json; do echo "$$each"; (cd $${each%/*}; \
+	@set -e; for each in tests/environments/*/package.json examples/node/package.json requirements/console/package.json benchmarks/peers/package.json; do echo "$$each"; (cd $${each%/*}; \
 		npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --no-update-notifier); done
 
 clean:

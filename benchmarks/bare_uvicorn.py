@@ -1,4 +1,9 @@
-"""The baseline: a minimal ASGI application on uvicorn that reads the body and sends recorded bytes."""
+"""The baseline: a minimal ASGI application on uvicorn that reads the body and sends recorded bytes.
+
+    python benchmarks/bare_uvicorn.py FOLDER
+
+The first part of the path names the sample: `/stream/responses` sends `FOLDER/stream.json`, a stream event by event.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +11,51 @@ import json
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 
 FOLDER = Path(sys.argv[1])
-REPLY = json.loads((FOLDER / "reply.json").read_text())
-STREAM = json.loads((FOLDER / "stream.json").read_text())
-BODY = REPLY["pieces"][0].encode()
-FRAMES = [piece.encode() for piece in STREAM["pieces"]]
-REPLY_HEADERS = [(name.encode(), value.encode()) for name, value in REPLY["headers"]]
-REPLY_HEADERS.append((b"content-length", b"%d" % len(BODY)))
-STREAM_HEADERS = [(name.encode(), value.encode()) for name, value in STREAM["headers"]]
+
+
+class Sample(NamedTuple):
+    """What to send: one body, or the frames of a stream."""
+
+    headers: list[tuple[bytes, bytes]]
+    pieces: list[bytes]
+    is_stream: bool
+
+
+def _load_sample(file: Path) -> Sample:
+    sample = json.loads(file.read_text())
+    headers = [(name.encode(), value.encode()) for name, value in sample["headers"]]
+    pieces = [piece.encode() for piece in sample["pieces"]]
+    is_stream = "event-stream" in dict(sample["headers"])["content-type"]
+    if not is_stream:
+        headers.append((b"content-length", b"%d" % len(pieces[0])))
+    return Sample(headers, pieces, is_stream)
+
+
+SAMPLES = {f"/{file.stem}/responses": _load_sample(file) for file in FOLDER.glob("*.json")}
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Send the recorded stream or reply, as the body requests."""
-    message = await receive()
-    if b'"stream"' in message["body"]:
-        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        for frame in FRAMES:
+    """Read the body and send the sample."""
+    headers, pieces, is_stream = SAMPLES[scope["path"]]
+    while (await receive())["more_body"]:
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if is_stream:
+        for frame in pieces:
             await send({"type": "http.response.body", "body": frame, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     else:
-        await send({"type": "http.response.start", "status": 200, "headers": REPLY_HEADERS})
-        await send({"type": "http.response.body", "body": BODY})
+        await send({"type": "http.response.body", "body": pieces[0]})
 
 
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    (FOLDER / "bare").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    (FOLDER / "bare").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(
         application,
         http="httptools",

@@ -1,65 +1,110 @@
 """Instructions per request, counted by valgrind: the same on a quiet and on a busy machine.
 
-    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 300] [--console] [KIND ...]
+    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 40] [--console] [KIND ...]
+    .venv/bin/python benchmarks/instructions.py --check
+    .venv/bin/python benchmarks/instructions.py --update
 
-A server runs under callgrind and answers one connection. The count of a short run is subtracted from that of a
-longer one, so that neither start nor warm-up is part of the result. `--tree` counts another checkout, `--console`
+A server runs under callgrind and answers one connection. Of each kind it answers a few requests before the counted
+ones, so neither start nor warm-up is part of the result. `--tree` counts another checkout, `--console`
 a server with a console that nobody looks at.
+
+The ratio is to a minimal application on uvicorn that sends the same bytes. `instructions.json` has the committed
+ratios: `--check` exits with status 1 if one is larger now, and `--update` writes the present ones. Address
+randomization and random hashes are off and the server has a seed. Between two builds of Python the ratios still
+differ, so the tolerance is wider for builds other than the one that wrote the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import platform
 import re
-import signal
+import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from benchmarks.workloads import RESPONSES_PATH, encode_request, path_of, request_body, save_sample
 
 _ROOT = Path(__file__).resolve().parent.parent
-_WARM_UP = 60
+_BASELINE = Path(__file__).with_name("instructions.json")
 _START_TIMEOUT_S = 300
+_WARM_UP = 40
 
-_PATH = "/api/v2/apps/protocols/compatible-mode/v1/responses"
-_MODEL = "qwen3-max-2026-01-23"
-_INTRODUCTION = "Hello, please introduce yourself in one sentence."
-_INTELLIGENCE = "Please briefly introduce artificial intelligence."
-
-
-def request_body(kind: str, number: int) -> dict[str, object]:
-    """The body of the request with this number."""
-    if kind == "reply":
-        return {"model": _MODEL, "input": _INTRODUCTION}
-    if kind == "stream":
-        return {"model": _MODEL, "input": _INTELLIGENCE, "stream": True}
-    if kind == "distinct":
-        return {
-            "model": _MODEL,
-            "input": f"Question {number}: what is the capital of country {number * 7919}?",
-        }
-    raise ValueError(f"unknown kind {kind!r}: choose from reply, stream, distinct")
+#: What can be counted, by name: that of the requests, and whether the server sends streams coalesced.
+KINDS = {
+    "reply": ("reply", False),
+    "distinct": ("plain", False),
+    "chained": ("chained", False),
+    "tools": ("tools", False),
+    "history": ("history", False),
+    "stream": ("stream", False),
+    "coalesced": ("stream", True),
+    "chat": ("chat", False),
+}
+#: How much larger than the committed ratio a ratio may be: by the same build of Python, and by another one.
+_TOLERANCE = 0.03
+_TOLERANCE_OF_OTHER_BUILDS = 0.15
 
 
-def send_requests(port: int, kind: str, count: int) -> None:
-    """Send requests one after another on one connection."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        for number in range(count):
-            body = json.dumps(request_body(kind, number)).encode()
-            head = (
-                f"POST {_PATH} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: application/json\r\n"
-                f"content-type: application/json\r\nauthorization: Bearer sk-bench\r\nuser-agent: bench\r\n"
-                f"content-length: {len(body)}\r\n\r\n"
-            )
-            connection.sendall(head.encode() + body)
-            _read_reply(connection)
+class CountedServer:
+    """A server under callgrind, and a connection to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url_file: Path, output: Path) -> None:
+        self._process = process
+        self._url_file = url_file
+        self._output = output
+        self._dump_count = 0
+        self._earlier_id = ""
+
+    def count(self, path: str, kind: str, requests: int) -> float:
+        """The instructions of one request of a kind, on average."""
+        with socket.create_connection(("127.0.0.1", self._port())) as connection:
+            if kind == "chained" and path == RESPONSES_PATH:
+                self._earlier_id = json.loads(self._send(connection, path, request_body("plain", -1)))["id"]
+            for number in range(_WARM_UP):
+                self._send(connection, path, request_body(kind, number, self._earlier_id))
+            self._control("--zero")
+            for number in range(_WARM_UP, _WARM_UP + requests):
+                self._send(connection, path, request_body(kind, number, self._earlier_id))
+            return self._dump() / requests
+
+    def _port(self) -> int:
+        return _wait_for_port(self._url_file, self._process)
+
+    def _send(self, connection: socket.socket, path: str, body: dict[str, object]) -> bytes:
+        connection.sendall(encode_request(path, self._port(), json.dumps(body).encode()))
+        return read_reply(connection)
+
+    def _control(self, command: str) -> None:
+        subprocess.run(
+            ["callgrind_control", command, str(self._process.pid)],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+    def _dump(self) -> int:
+        self._control("--dump")
+        self._dump_count += 1
+        text = Path(f"{self._output}.{self._dump_count}").read_text()
+        totals = re.search(r"^(?:summary|totals): ([0-9]+)", text, re.MULTILINE)
+        if totals is None:
+            raise SystemExit("callgrind wrote no totals")
+        return int(totals[1])
 
 
-def _read_reply(connection: socket.socket) -> None:
+def read_reply(connection: socket.socket) -> bytes:
+    """Read one reply; return its body, still chunked if it is a stream."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += _receive(connection)
@@ -69,6 +114,7 @@ def _read_reply(connection: socket.socket) -> None:
     length = re.search(rb"(?i)content-length: *([0-9]+)", head)
     while len(body) < int(length[1]) if length else not body.endswith(b"0\r\n\r\n"):
         body += _receive(connection)
+    return body
 
 
 def _receive(connection: socket.socket) -> bytes:
@@ -78,27 +124,34 @@ def _receive(connection: socket.socket) -> bytes:
     return data
 
 
-def count_instructions(tree: Path, kind: str, requests: int, *options: str) -> int:
-    """The instructions of a server from its start to its end, with so many requests in between."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "callgrind"
-        url_file = Path(folder) / "url"
-        environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", sys.executable]
-        serve = ["-m", "mockserver", "serve", "--port", "0", "--url-file", str(url_file), *options]
-        server = subprocess.Popen(
-            [*command, *serve], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        try:
-            port = _wait_for_port(url_file, server)
-            send_requests(port, kind, requests)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.communicate()
-        totals = re.search(r"^(?:summary|totals): ([0-9]+)", output.read_text(), re.MULTILINE)
-        if totals is None:
-            raise SystemExit("callgrind wrote no totals")
-        return int(totals[1])
+@contextlib.contextmanager
+def counted_server(
+    arguments: list[str], url_file: Path, environment: dict[str, str]
+) -> Iterator[CountedServer]:
+    """Run a Python program that writes its URL to a file, under callgrind."""
+    output = url_file.with_suffix(".callgrind")
+    # Addresses decide the order of some sets, and how dictionaries collide.
+    fixed = ["setarch", "-R"] if _can_fix_addresses() else []
+    command = [*fixed, "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", sys.executable]
+    server = subprocess.Popen(
+        [*command, *arguments],
+        env={**os.environ, "PYTHONHASHSEED": "0", **environment},
+        cwd=url_file.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield CountedServer(server, url_file, output)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _can_fix_addresses() -> bool:
+    return (
+        shutil.which("setarch") is not None
+        and subprocess.run(["setarch", "-R", "true"], check=False, capture_output=True).returncode == 0
+    )
 
 
 def _wait_for_port(url_file: Path, server: subprocess.Popen[bytes]) -> int:
@@ -110,23 +163,116 @@ def _wait_for_port(url_file: Path, server: subprocess.Popen[bytes]) -> int:
     raise SystemExit("the server did not start")
 
 
-def per_request(tree: Path, kind: str, requests: int, *options: str) -> float:
-    """Thousands of instructions per request."""
-    short = count_instructions(tree, kind, _WARM_UP, *options)
-    long = count_instructions(tree, kind, _WARM_UP + requests, *options)
-    return (long - short) / requests / 1000
+@contextlib.contextmanager
+def _our_server(
+    tree: Path, folder: Path, options: tuple[str, ...], *, coalesced: bool
+) -> Iterator[CountedServer]:
+    url_file = folder / ("coalesced.url" if coalesced else "ours.url")
+    # With a seed the ids and texts are the same in every run, and so is their length.
+    chunking = ["--chunking", "coalesced"] if coalesced else []
+    serve = ["-m", "mockserver", "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
+    serve += [*chunking, *options]
+    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _bare_server(folder: Path) -> Iterator[CountedServer]:
+    program = str(Path(__file__).with_name("bare_uvicorn.py"))
+    with counted_server([program, str(folder)], folder / "bare", {}) as server:
+        yield server
+
+
+def save_samples(tree: Path, folder: Path, kinds: list[str]) -> None:
+    """Save what our server answers to each kind of request, for the minimal application to send."""
+    url_file = folder / "samples.url"
+    serve = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--url-file", str(url_file)]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    with subprocess.Popen(
+        serve, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            port = _wait_for_port(url_file, server)
+            for kind in kinds:
+                save_sample(port, kind, folder)
+        finally:
+            server.terminate()
+
+
+def measure(tree: Path, kinds: list[str], requests: int, *options: str) -> dict[str, tuple[float, float]]:
+    """Thousands of instructions per request by kind: of our server, and of the minimal application."""
+    results: dict[str, tuple[float, float]] = {}
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        save_samples(tree, folder, sorted({KINDS[kind][0] for kind in kinds}))
+        bare = stack.enter_context(_bare_server(folder))
+        servers = {
+            coalesced: stack.enter_context(_our_server(tree, folder, options, coalesced=coalesced))
+            for coalesced in sorted({KINDS[kind][1] for kind in kinds})
+        }
+        baselines: dict[str, float] = {}
+        for kind in kinds:
+            request_kind, coalesced = KINDS[kind]
+            ours = servers[coalesced].count(path_of(request_kind), request_kind, requests)
+            if request_kind not in baselines:
+                baselines[request_kind] = bare.count(f"/{request_kind}/responses", request_kind, requests)
+            results[kind] = ours / 1000, baselines[request_kind] / 1000
+            _print_row(kind, *results[kind])
+    return results
+
+
+def _print_row(kind: str, ours: float, bare: float) -> None:
+    print(
+        f"{kind:10} {ours:8.1f} thousand instructions, bare {bare:7.1f}, ratio {ours / bare:.3f}", flush=True
+    )
+
+
+def python_build() -> str:
+    """The interpreter that counts: its version, compiler and options of its build."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    options = sorted(set(re.findall(r"--(?:enable-optimizations|with-lto|enable-shared)", arguments)))
+    return " ".join([platform.python_version(), platform.machine(), platform.python_compiler(), *options])
+
+
+def find_regressions(ratios: dict[str, float], baseline: Mapping[str, Any], build: str) -> list[str]:
+    """Describe the kinds that take more instructions than the committed ratios allow."""
+    is_same_build = baseline["python"] == build
+    tolerance = _TOLERANCE if is_same_build else _TOLERANCE_OF_OTHER_BUILDS
+    committed = baseline["ratios"]
+    update = "benchmarks/instructions.py --update"
+    problems = []
+    for kind, ratio in ratios.items():
+        if kind not in committed:
+            problems.append(f"{kind}: no committed ratio. To add it: {update}")
+        elif ratio > (allowed := committed[kind] * (1 + tolerance)):
+            problems.append(
+                f"{kind}: {ratio:.3f} times the instructions of bare uvicorn, committed {committed[kind]:.3f}, "
+                f"allowed {allowed:.3f}. If that is intended: {update}"
+            )
+    return problems
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("kinds", nargs="*", default=["reply", "stream", "distinct"], metavar="KIND")
+    parser.add_argument("kinds", nargs="*", default=[*KINDS], metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--tree", type=Path, default=_ROOT)
-    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--requests", type=int, default=40, help="how many to count of each kind")
     parser.add_argument("--console", action="store_const", const=("--console",), default=())
+    parser.add_argument("--check", action="store_true", help="compare with the committed ratios")
+    parser.add_argument("--update", action="store_true", help="commit the present ratios")
     arguments = parser.parse_args()
-    for kind in arguments.kinds:
-        count = per_request(arguments.tree, kind, arguments.requests, *arguments.console)
-        print(f"{kind:10} {count:8.1f} thousand instructions per request", flush=True)
+    if unknown := set(arguments.kinds) - KINDS.keys():
+        parser.error(f"unknown kind: {', '.join(sorted(unknown))}; choose from {', '.join(KINDS)}")
+    measured = measure(arguments.tree, arguments.kinds, arguments.requests, *arguments.console)
+    ratios = {kind: round(ours / bare, 3) for kind, (ours, bare) in measured.items()}
+    if arguments.update:
+        earlier = json.loads(_BASELINE.read_text())["ratios"] if _BASELINE.exists() else {}
+        content = {"python": python_build(), "ratios": {**earlier, **ratios}}
+        _BASELINE.write_text(json.dumps(content, indent=2) + "\n")
+    if arguments.check:
+        regressions = find_regressions(ratios, json.loads(_BASELINE.read_text()), python_build())
+        print("\n".join(regressions))
+        raise SystemExit(bool(regressions))
 
 
 if __name__ == "__main__":

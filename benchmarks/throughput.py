@@ -1,12 +1,17 @@
-"""The throughput of the mock server with everything on, compared with a minimal application on uvicorn.
+"""The throughput of the mock server with everything on, compared with bare uvicorn and with other mock servers.
 
-    .venv/bin/python benchmarks/throughput.py
+    .venv/bin/python benchmarks/throughput.py [--quick] [--peers] [--json FILE] [--write-table]
 
-Rounds alternate between two server processes with one load generator; compare the ratio. The minimal
-application reads the body and sends the same bytes as the mock server, streams event by event. It parses,
-checks, stores and logs nothing. The mock server logs every request to a file.
+The minimal application reads the body and sends the same bytes as the mock server, streams event by event. It
+parses, checks, stores and logs nothing. The mock server logs every request to a file.
 
-Goals at 32 connections: reply ≥ 0.50, stream event by event ≥ 0.65 of bare uvicorn.
+All servers run at once, and slices of every kind of request alternate between them, so each ratio is of two slices
+that are seconds apart. Which process one gets decides more than most changes, so every server is started several
+times: a ratio is the median over the rounds of one process, then over the processes. The servers share one core,
+and the load generator has another one.
+
+Kinds: `reply` repeats one request; `distinct` sends 10,000 different ones (plain, chained, with two tools, with
+20 items of history); `stream` is event by event, `coalesced` by a server with `--chunking coalesced`.
 """
 
 from __future__ import annotations
@@ -16,209 +21,469 @@ import asyncio
 import contextlib
 import json
 import os
+import platform
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import httpx
 import uvloop
 
-GOALS = {"reply": 0.50, "stream": 0.65}
+from benchmarks.load_generator import measure_rate
+from benchmarks.peers import PEERS, Peer, Sample, install_peers
+from benchmarks.workloads import (
+    DISTINCT_KINDS,
+    encode_request,
+    path_of,
+    post,
+    request_body,
+    save_sample,
+)
 
-_BODIES = {
-    "reply": {"model": "qwen3-max-2026-01-23", "input": "Hello, please introduce yourself in one sentence."},
-    "stream": {
-        "model": "qwen3-max-2026-01-23",
-        "input": "Please briefly introduce artificial intelligence.",
-        "stream": True,
-    },
-}
+_DISTINCT_COUNT = 10_000
+_CHAINED_COUNT = 20
+_PLACEHOLDER = "resp_placeholder"
+_PORT_TIMEOUT_S = 60
+
+_README = Path(__file__).with_name("README.md")
+_TABLE = re.compile(r"(<!-- throughput -->\n).*?(<!-- /throughput -->)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server under load."""
+class Slice(NamedTuple):
+    """The load of one kind on one server."""
+
+    server: str
+    kind: str
+
+
+class Comparison(NamedTuple):
+    """A ratio of two slices, what it must be and what it should be."""
 
     name: str
-    host: str
-    port: int
-    path: str
+    ours: Slice
+    other: Slice
+    must: float | None = None
+    aim: float | None = None
+    of_cpu: bool = False
+    """A ratio of CPU time per reply, where less is better, not of replies per second."""
 
-    def request(self, body: bytes) -> bytes:
-        """The request as bytes, with the headers an SDK sends."""
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\naccept: application/json\r\n"
-            f"content-type: application/json\r\nauthorization: Bearer sk-bench\r\nuser-agent: bench\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
+    def outcome(self, ratio: float) -> str:
+        """Whether the ratio is as it must be, in a word."""
+        if self.must is None or self.aim is None:
+            return ""
+        sign = -1 if self.of_cpu else 1
+        if sign * ratio >= sign * self.aim:
+            return "aim reached"
+        return "reached" if sign * ratio >= sign * self.must else "**missed**"
+
+
+_REPLY, _STREAM = Slice("ours", "reply"), Slice("ours", "stream")
+_BARE_REPLY, _BARE_STREAM = Slice("bare", "reply"), Slice("bare", "stream")
+_COALESCED = Slice("coalesced", "stream")
+_COMPARISONS = (
+    Comparison("reply ÷ bare", _REPLY, _BARE_REPLY, 0.62, 0.75),
+    Comparison("distinct ÷ bare", Slice("ours", "distinct"), Slice("bare", "distinct"), 0.45, 0.55),
+    Comparison("stream ÷ bare", _STREAM, _BARE_STREAM, 0.80, 0.95),
+    Comparison("stream, coalesced ÷ bare event by event", _COALESCED, _BARE_STREAM, 2.5, 3.5),
+    Comparison("reply with coalesced ÷ without", Slice("coalesced", "reply"), _REPLY, 0.95, 1.0),
+    Comparison("CPU per reply ÷ bare", _REPLY, _BARE_REPLY, 1.8, 1.4, of_cpu=True),
+    Comparison("Chat Completions reply ÷ own Responses", Slice("ours", "chat"), _REPLY, 0.9, 1.0),
+    Comparison("Chat Completions stream ÷ own Responses", Slice("ours", "chat-stream"), _STREAM, 0.9, 1.0),
+)
+_PEER_GOALS = {"reply": (1.8, 2.5), "stream": (1.3, 1.5), "coalesced": (3.0, 4.0)}
+
+
+def _peer_comparisons(peer: Peer) -> Iterator[Comparison]:
+    """The comparisons with a peer; those with aimock, which answers the same API, have goals."""
+    goals = _PEER_GOALS if peer.package == "@copilotkit/aimock" else {}
+    for kind in peer.kinds:
+        yield Comparison(
+            f"{kind} ÷ {peer.package}", Slice("ours", kind), Slice(peer.name, kind), *goals.get(kind, ())
         )
-        return head.encode() + body
+    if "stream" in peer.kinds:
+        name = f"stream, coalesced ÷ {peer.package} event by event"
+        yield Comparison(name, _COALESCED, Slice(peer.name, "stream"), *goals.get("coalesced", ()))
 
 
-class _LoadConnection(asyncio.Protocol):
-    """One connection that sends the next request when a reply of the expected length is complete."""
+class Figures(NamedTuple):
+    """The result of one slice."""
 
-    def __init__(self, request: bytes, expected: int, deadline: float) -> None:
-        self._request = request
-        self._expected = expected
-        self._until = deadline
-        self._received = 0
-        self.answered = 0
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received < self._expected:
-            return
-        if self._received > self._expected:
-            self.done.set_exception(RuntimeError("an answer was longer than the first one"))
-            self._transport.abort()
-            return
-        self._received = 0
-        self.answered += 1
-        if time.perf_counter() < self._until:
-            self._transport.write(self._request)
-        elif not self.done.done():
-            self.done.set_result(None)
-            self._transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error or RuntimeError("the server closed a connection"))
-
-
-async def _measure_rate(
-    target: Target, body: bytes, expected: int, connections: int, seconds: float
-) -> float:
+    rate: float
     """Replies per second."""
-    loop = asyncio.get_running_loop()
-    begin = time.perf_counter()
-    request = target.request(body)
-    pairs = [
-        await loop.create_connection(
-            lambda: _LoadConnection(request, expected, begin + seconds), target.host, target.port
+    cpu_us: float | None
+    """CPU of the server's process per reply, in µs; None if the system does not tell."""
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    path: Callable[[str], str]
+    """The path for requests of a kind."""
+    requests: dict[str, Iterator[bytes]] = field(default_factory=dict)
+
+    def next_request(self, kind: str) -> Callable[[], bytes]:
+        if kind not in self.requests:
+            kinds = DISTINCT_KINDS if kind == "distinct" else (kind,)
+            count = _DISTINCT_COUNT if kind == "distinct" else 1
+            self.requests[kind] = cycle(
+                [self._encode(kinds[number % len(kinds)], number) for number in range(count)]
+            )
+        return self.requests[kind].__next__
+
+    def _encode(self, kind: str, number: int) -> bytes:
+        body = json.dumps(request_body(kind, number, _PLACEHOLDER)).encode()
+        return encode_request(self.path(kind), self.port, body)
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time of all threads so far."""
+        try:
+            tasks = [*Path(f"/proc/{self.process.pid}/task").iterdir()]
+            return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        except (OSError, ValueError):
+            return None
+
+
+class ChainedRequests:
+    """Fills the id of an earlier response into requests. Servers keep a limited number, so it changes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._next_request = server.next_request("distinct")
+        self._number = 0
+
+    def refresh(self) -> Callable[[], bytes]:
+        """Create earlier responses; return what gives the next request."""
+        ids = []
+        for _ in range(_CHAINED_COUNT):
+            self._number -= 1
+            ids.append(post(self._server.port, "plain", self._number).json()["id"])
+        return self.with_ids(ids)
+
+    def with_ids(self, ids: list[str]) -> Callable[[], bytes]:
+        more = len(ids[0]) - len(_PLACEHOLDER)
+        turn, following, placeholder = (
+            cycle(each.encode() for each in ids),
+            self._next_request,
+            _PLACEHOLDER.encode(),
         )
-        for _ in range(connections)
-    ]
-    workers = [worker for _, worker in pairs]
-    whole = asyncio.gather(*[worker.done for worker in workers])
-    # The generator never sleeps: waking it up costs only the slower server tens of µs per request on a virtual
-    # machine, and would hide the difference.
-    while not whole.done():  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await whole
-    return sum(worker.answered for worker in workers) / (time.perf_counter() - begin)
+
+        def next_request() -> bytes:
+            request = following()
+            if placeholder not in request:
+                return request
+            head, _, body = request.partition(b"\r\n\r\n")
+            length = b"content-length: %d" % len(body)
+            head = head.replace(length, b"content-length: %d" % (len(body) + more))
+            return head + b"\r\n\r\n" + body.replace(placeholder, next(turn))
+
+        return next_request
 
 
-async def _response_length(target: Target, body: bytes) -> int:
-    """Bytes of one complete reply on the wire."""
-    reader, writer = await asyncio.open_connection(target.host, target.port)
-    writer.write(target.request(body))
-    data = b""
-    with contextlib.suppress(TimeoutError):
-        while True:
-            data += await asyncio.wait_for(reader.read(1 << 20), 0.5)
-    writer.close()
-    return len(data)
+def _pin(core: int) -> None:
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {core})
 
 
 @contextlib.contextmanager
-def _running_process(arguments: list[str], log: Path) -> Iterator[None]:
+def _running_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as file:
-        process = subprocess.Popen(arguments, stdout=file, stderr=file)
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            cwd=log.parent,
+            preexec_fn=lambda: _pin(0),  # noqa: PLW1509 (this process has one thread)
+        )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(10)
 
 
-def _await_file(path: Path) -> str:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"no server appeared: {path.with_suffix('.log').read_text()}")
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _await_answer(port: int, path: str, process: subprocess.Popen[bytes], log: Path) -> httpx.Response:
+    deadline = time.monotonic() + _PORT_TIMEOUT_S
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.post(f"http://127.0.0.1:{port}{path}", json=request_body("reply")).raise_for_status()
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise SystemExit(f"no server answers {path}: {log.read_text()[-2000:]}")
+        time.sleep(0.1)
+
+
+def _await_url(file: Path, process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + _PORT_TIMEOUT_S
+    while not (file.exists() and (found := re.search(r"//[^/]*:([0-9]+)", file.read_text()))):
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise SystemExit(f"no server appeared: {file.with_suffix('.log').read_text()[-2000:]}")
         time.sleep(0.02)
-    return path.read_text()
+    return int(found[1])
 
 
-def _target(name: str, url: str) -> Target:
-    parts = httpx.URL(url)
-    return Target(name, parts.host, parts.port or 80, f"{parts.path.rstrip('/')}/responses")
+def _start_ours(stack: contextlib.ExitStack, folder: Path, name: str, *options: str) -> Server:
+    file = folder / name
+    command = [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--url-file", str(file), *options]
+    process = stack.enter_context(_running_process(command, file.with_suffix(".log")))
+    return Server(name, process, _await_url(file, process), path_of)
 
 
-def _save_samples(url: str, folder: Path) -> None:
-    """The bytes that the mock server sends, for the minimal application to send."""
-    for kind, body in _BODIES.items():
-        reply = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer sk-bench"})
-        pieces = (
-            [piece + "\n\n" for piece in reply.text.split("\n\n")[:-1]] if kind == "stream" else [reply.text]
+def _start_bare(stack: contextlib.ExitStack, folder: Path) -> Server:
+    command = [sys.executable, str(Path(__file__).with_name("bare_uvicorn.py")), str(folder)]
+    process = stack.enter_context(_running_process(command, folder / "bare.log"))
+    return Server("bare", process, _await_url(folder / "bare", process), lambda kind: f"/{kind}/responses")
+
+
+def _start_peer(stack: contextlib.ExitStack, folder: Path, peer: Peer, samples: dict[str, Sample]) -> Server:
+    port, log = _free_port(), folder / f"{peer.name}.log"
+    process = stack.enter_context(_running_process(peer.command(folder, port, samples), log))
+    answer = _await_answer(port, "/v1/responses", process, log)
+    if samples["reply"].text not in json.dumps(answer.json(), ensure_ascii=False):
+        raise SystemExit(f"{peer.package} answers with another text: {answer.text[:500]}")
+    return Server(peer.name, process, port, lambda _: "/v1/responses")
+
+
+@contextlib.contextmanager
+def _running_servers(peers: list[Peer]) -> Iterator[dict[str, Server]]:
+    """Fresh processes of all servers."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        samples_folder = folder / "samples"
+        samples_folder.mkdir()
+        ours = _start_ours(stack, folder, "ours")
+        for kind in ("reply", "stream", *DISTINCT_KINDS):
+            save_sample(ours.port, kind, samples_folder)
+        servers = [
+            ours,
+            _start_bare(stack, samples_folder),
+            _start_ours(stack, folder, "coalesced", "--chunking", "coalesced"),
+            *(_start_peer(stack, folder, peer, _peer_samples(samples_folder)) for peer in peers),
+        ]
+        yield {each.name: each for each in servers}
+
+
+def _peer_samples(folder: Path) -> dict[str, Sample]:
+    samples = {}
+    for kind in ("reply", "stream"):
+        pieces = json.loads((folder / f"{kind}.json").read_text())["pieces"]
+        deltas = [piece for piece in pieces if "output_text.delta" in piece]
+        reply = json.loads(pieces[0] if kind == "reply" else pieces[-1].partition("data:")[2])
+        response = reply if kind == "reply" else reply["response"]
+        text = "".join(
+            part["text"]
+            for item in response["output"]
+            for part in item.get("content") or []
+            if "text" in part
         )
-        wanted = ("content-type", "x-request-id", "date")
-        headers = [[name, reply.headers[name]] for name in wanted]
-        (folder / f"{kind}.json").write_text(json.dumps({"headers": headers, "pieces": pieces}))
+        samples[kind] = Sample(request_body(kind)["input"], text, len(deltas), response)
+    return samples
 
 
-async def _compare(ours: Target, bare: Target, arguments: argparse.Namespace) -> dict[str, float]:
-    ratios: dict[str, float] = {}
-    for kind, value in _BODIES.items():
-        body = json.dumps(value).encode()
-        rates: dict[str, list[float]] = {"ours": [], "bare": []}
-        lengths = {target.name: await _response_length(target, body) for target in (ours, bare)}
-        for turn in range(arguments.rounds + 1):
-            for target in (ours, bare) if turn % 2 else (bare, ours):
-                rate = await _measure_rate(
-                    target, body, lengths[target.name], arguments.connections, arguments.seconds
-                )
-                if turn:  # the first round warms up
-                    rates[target.name].append(rate)
-        pairs = zip(rates["ours"], rates["bare"], strict=True)
-        ratios[kind] = median(mine / theirs for mine, theirs in pairs)
-        print(
-            f"{kind:7} ours {median(rates['ours']):8.0f}/s   bare {median(rates['bare']):8.0f}/s   "
-            f"ratio {ratios[kind]:.2f}   goal {GOALS[kind]:.2f}",
-            flush=True,
-        )
-    return ratios
+async def _measure_slice(
+    server: Server, next_request: Callable[[], bytes], connections: int, seconds: float
+) -> Figures:
+    before = server.cpu_seconds()
+    count, elapsed = await measure_rate(server.port, next_request, connections, seconds)
+    after = server.cpu_seconds()
+    cpu = None if before is None or after is None else (after - before) / count * 1e6
+    return Figures(count / elapsed, cpu)
+
+
+async def _measure_process(
+    servers: dict[str, Server], slices: list[Slice], arguments: argparse.Namespace
+) -> dict[Slice, list[Figures]]:
+    """All rounds of one set of processes. The first round warms up."""
+    figures: dict[Slice, list[Figures]] = defaultdict(list)
+    chained = {name: ChainedRequests(servers[name]) for name in ("ours", "bare")}
+    ids = ["resp_" + "0" * 36]
+    for turn in range(arguments.rounds + 1):
+        by_kind = sorted(slices, key=lambda each: (each.kind, each.server), reverse=bool(turn % 2))
+        for each in by_kind:
+            server = servers[each.server]
+            if each.kind != "distinct":
+                next_request = server.next_request(each.kind)
+            elif each.server == "ours":
+                next_request = chained["ours"].refresh()
+            else:
+                next_request = chained["bare"].with_ids(ids)
+            measured = await _measure_slice(server, next_request, arguments.connections, arguments.seconds)
+            if turn:
+                figures[each].append(measured)
+    return figures
+
+
+class Result(NamedTuple):
+    """A comparison and its ratios, one of each set of processes."""
+
+    comparison: Comparison
+    rate_ratios: list[float]
+    cpu_ratios: list[float]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.cpu_ratios if self.comparison.of_cpu else self.rate_ratios)
+
+    @property
+    def outcome(self) -> str:
+        """Whether the ratio is as it must be; empty if it could not be measured."""
+        has_ratio = self.cpu_ratios or not self.comparison.of_cpu
+        return self.comparison.outcome(self.ratio) if has_ratio else ""
+
+
+def _compare(comparison: Comparison, processes: list[dict[Slice, list[Figures]]]) -> Result:
+    rates, cpus = [], []
+    for figures in processes:
+        pairs = [*zip(figures[comparison.ours], figures[comparison.other], strict=True)]
+        rates.append(median(ours.rate / other.rate for ours, other in pairs))
+        if all(ours.cpu_us and other.cpu_us for ours, other in pairs):
+            cpus.append(median((ours.cpu_us or 0) / (other.cpu_us or 1) for ours, other in pairs))
+    return Result(comparison, rates, cpus)
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "–"
+    return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def render_table(results: list[Result], rates: dict[Slice, float], lacking: list[Peer], heading: str) -> str:
+    """The results as Markdown."""
+    lines = [
+        heading,
+        "",
+        "| | replies/s | replies/s of the other | ratio | CPU ratio | must | aim | |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for each in results:
+        name, ours, other, must, aim, of_cpu = each.comparison
+        sign = "≤" if of_cpu else "≥"
+        goals = [f"{sign} {goal}" if goal is not None else "" for goal in (must, aim)]
+        cells = [
+            name,
+            f"{rates[ours]:,.0f}",
+            f"{rates[other]:,.0f}",
+            _spread(each.rate_ratios),
+            _spread(each.cpu_ratios),
+            *goals,
+            each.outcome,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for peer in lacking:
+        lines += ["", f"{peer.package} {peer.version}: {peer.lacks}."]
+    return "\n".join(lines) + "\n"
+
+
+def _machine() -> str:
+    found = None
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    cpu = found[1] if found else platform.processor() or platform.machine()
+    return f"{os.cpu_count()} × {cpu}, Python {platform.python_version()}"
 
 
 def main() -> None:
-    """Run the comparison; exit status 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Run the comparison; exit with status 1 if a ratio is not as it must be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one round")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of one set of processes")
+    parser.add_argument("--processes", type=int, default=3, help="how often every server is started")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of one slice")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 rounds of one set of processes, for development"
+    )
+    parser.add_argument("--peers", action="store_true", help="also install and compare other mock servers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to a file")
+    parser.add_argument("--write-table", action="store_true", help="write the table to benchmarks/README.md")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        serve = [
-            sys.executable,
-            "-m",
-            "mockserver",
-            "serve",
-            "--port",
-            "0",
-            "--url-file",
-            str(folder / "ours"),
-        ]
-        stack.enter_context(_running_process(serve, folder / "ours.log"))
-        url = _await_file(folder / "ours")
-        _save_samples(url, folder)
-        bare = [sys.executable, str(Path(__file__).with_name("bare_uvicorn.py")), str(folder)]
-        stack.enter_context(_running_process(bare, folder / "bare.log"))
-        targets = _target("ours", url), _target("bare", _await_file(folder / "bare"))
-        print(f"{arguments.connections} connections, {arguments.rounds} rounds, {os.cpu_count()} cores")
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            ratios = runner.run(_compare(*targets, arguments))
-    raise SystemExit(any(ratios[kind] < goal for kind, goal in GOALS.items()))
+    if arguments.quick:
+        arguments.rounds, arguments.processes, arguments.seconds = 2, 1, 0.3
+    if arguments.peers:
+        install_peers()
+    peers = [peer for peer in PEERS if arguments.peers and peer.kinds]
+    comparisons = [*_COMPARISONS, *(each for peer in peers for each in _peer_comparisons(peer))]
+    slices = sorted({side for each in comparisons for side in (each.ours, each.other)})
+    processes = _measure_all(peers, slices, arguments)
+    results = [_compare(each, processes) for each in comparisons]
+    rates = {each: median(one.rate for run in processes for one in run[each]) for each in slices}
+    heading = (
+        f"{time.strftime('%d %B %Y')}, {_machine()}: {arguments.connections} connections, "
+        f"{arguments.processes} processes of each server, {arguments.rounds} rounds of {arguments.seconds} s, "
+        f"load {os.getloadavg()[0]:.1f}. In parentheses: the smallest and largest ratio of a process."
+    )
+    heading += "".join(f" {peer.package} {peer.version}." for peer in peers)
+    lacking = [peer for peer in PEERS if arguments.peers and peer.lacks]
+    table = render_table(results, rates, lacking, heading)
+    print(table)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(_as_json(results, processes, heading), indent=1) + "\n")
+    if arguments.write_table:
+        text = _TABLE.sub(lambda match: f"{match[1]}{table}{match[2]}", _README.read_text())
+        _README.write_text(text)
+    raise SystemExit(any("missed" in each.outcome for each in results))
+
+
+def _measure_all(
+    peers: list[Peer], slices: list[Slice], arguments: argparse.Namespace
+) -> list[dict[Slice, list[Figures]]]:
+    processes = []
+    for number in range(arguments.processes):
+        with _running_servers(peers) as servers:
+            _pin(1)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                processes.append(runner.run(_measure_process(servers, slices, arguments)))
+        print(f"processes {number + 1} of {arguments.processes}: done", file=sys.stderr, flush=True)
+    return processes
+
+
+def _as_json(
+    results: list[Result], processes: list[dict[Slice, list[Figures]]], heading: str
+) -> dict[str, object]:
+    """Everything that was measured."""
+    return {
+        "run": heading,
+        "ratios": [
+            {
+                "name": each.comparison.name,
+                "rate": each.rate_ratios,
+                "cpu": each.cpu_ratios,
+                "must": each.comparison.must,
+                "aim": each.comparison.aim,
+                "outcome": each.outcome,
+            }
+            for each in results
+        ],
+        "slices": [
+            {
+                "process": number,
+                "server": each.server,
+                "kind": each.kind,
+                "replies_per_second": [one.rate for one in figures],
+                "cpu_us": [one.cpu_us for one in figures],
+            }
+            for number, run in enumerate(processes)
+            for each, figures in run.items()
+        ],
+    }
 
 
 if __name__ == "__main__":
