@@ -8,9 +8,10 @@ arrive one after another or all at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["IdSource", "format_call_id", "format_id", "format_uuid", "request_digest"]
+__all__ = ["IdSource", "digest_pieces", "format_call_id", "format_id", "format_uuid", "request_digest"]
 
 #: A BLAKE2b digest is 64 bytes, an id 16.
 _IDS_PER_BLOCK = 4
@@ -21,6 +22,14 @@ _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abc
 def request_digest(request: bytes) -> bytes:
     """Return a digest of 16 bytes."""
     return blake2b(request, digest_size=16).digest()
+
+
+def digest_pieces(pieces: Iterable[bytes]) -> bytes:
+    """Return the digest of a request that comes in pieces."""
+    digest = blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
 
 
 class IdSource:

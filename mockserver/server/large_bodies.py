@@ -7,12 +7,19 @@ limited (`server/http/request_body.py`). All else yields to the other requests e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 
-__all__ = ["LARGE_BODY_BYTES", "is_large", "join_pieces", "run_beside_loop"]
+from mockserver.ids import digest_pieces, request_digest
+from mockserver.wire import json
+
+__all__ = ["LARGE_BODY_BYTES", "digest_request", "is_large", "join_pieces", "run_beside_loop"]
 
 #: Bodies larger than this leave the event loop: their checks may take 10 ms and more.
 LARGE_BODY_BYTES = 64 << 10
+
+#: Bytes of a body whose canonical form is written by one call, which takes up to 10 ms.
+_MAX_BYTES_AT_ONCE = 4 << 20
 
 _ResultT = TypeVar("_ResultT")
 
@@ -38,3 +45,10 @@ async def join_pieces(pieces: Sequence[bytes], size: int) -> bytes:
     from anyio import to_thread
 
     return await to_thread.run_sync(b"".join, pieces)
+
+
+def digest_request(path: str, body: Any, size: int) -> bytes:
+    """The digest of a path and a parsed body, which had `size` bytes."""
+    if size <= _MAX_BYTES_AT_ONCE:
+        return request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+    return digest_pieces(chain((path.encode(), b" "), json.canonical_pieces(body)))

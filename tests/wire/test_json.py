@@ -53,32 +53,73 @@ def test_100_levels_are_valid_and_brackets_in_strings_do_not_count() -> None:
     assert json.loads(b'["\\"' + b"[" * 200 + b'"]') == ['"' + "[" * 200]
 
 
-def _is_counted(text: str, count: int) -> bool:
-    data = text.encode()
-    return json.has_more_values(data, count - 1) and not json.has_more_values(data, count)
-
-
 @pytest.mark.parametrize(
-    ("text", "count"),
+    ("text", "size"),
     [
-        ("1", 1),
-        ("[1, 2, 3]", 4),
-        ('{"a": [{"b": 1}, "c"]}', 5),
-        (r'["a, [b], {c}", "\\", "\\\"[,,,", ""]', 5),
-        ("[[], {}]", 5),  # empty ones count twice
+        ("1", (1, 0)),
+        ("[1, 2, 3]", (4, 0)),
+        ('{"a": [{"b": 1}, "cd"]}', (5, 2)),
+        (r'["a, [b], {c}", "\\", "\\\"[,,,", ""]', (5, 11)),
+        ("[[], {}]", (5, 0)),  # empty ones count twice
     ],
 )
-def test_values_are_counted_outside_of_strings(text: str, count: int) -> None:
+def test_the_size_of_a_text_counts_values_outside_of_strings(text: str, size: tuple[int, int]) -> None:
     reference.loads(text)
-    assert _is_counted(text, count)
+    assert json.measure(text.encode()) == size
 
 
 @pytest.mark.parametrize("position", range(-3, 4))
 @pytest.mark.parametrize("escape", [r"\"", r"\\", r"\\\""])
-def test_values_are_counted_with_an_escape_at_the_end_of_a_window(position: int, escape: str) -> None:
-    text = f'["{"a" * (json._WINDOW_BYTES + position - 2)}{escape},,,", 1, "{escape},,,"]'
+def test_the_size_of_a_text_with_an_escape_at_the_end_of_a_window(position: int, escape: str) -> None:
+    count = 2 * json._WINDOW_BYTES + position
+    text = f'["{"a" * (count - 2)}{escape},,,", 1, "{escape},,,"]'
     assert len(reference.loads(text)) == 3
-    assert _is_counted(text, 4)
+    assert json.measure(text.encode()) == (4, count - 2 + len(escape) + 3)
+
+
+LONG = '你好, "world" \\ \n😀 ' * 100
+
+
+@pytest.fixture
+def large_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text is a large one."""
+    monkeypatch.setattr(json, "_MAX_BYTES_AT_ONCE", 0)
+    monkeypatch.setattr(json, "_WINDOW_BYTES", 64)
+
+
+@pytest.mark.usefixtures("large_texts")
+@pytest.mark.parametrize("ensure_ascii", [False, True])
+def test_a_large_text_is_parsed_in_parts(ensure_ascii: bool) -> None:
+    value = {"a": LONG, "b": [1, LONG, {"c": [LONG, None]}, "short"], LONG: LONG}
+    for each in (value, [value], LONG):
+        assert json.loads(reference.dumps(each, ensure_ascii=ensure_ascii).encode()) == each
+
+
+@pytest.mark.usefixtures("large_texts")
+@pytest.mark.parametrize("ending", ["x}", '"\\x"}', '"\ud800"}', '"', '"' + "y" * 1000])
+def test_an_error_in_a_large_text_has_the_same_offset(ending: str) -> None:
+    data = f'{{"a": "{"x" * 1000}", "b": {ending}'.encode("utf-8", "surrogatepass")
+    with pytest.raises(orjson.JSONDecodeError) as expected:
+        orjson.loads(data)
+    with pytest.raises(InvalidJSON) as caught:
+        json.loads(data)
+    assert (caught.value.reason, caught.value.offset) == (expected.value.msg, expected.value.pos)
+
+
+@pytest.mark.usefixtures("large_texts")
+def test_duplicate_keys_of_a_large_text() -> None:
+    long = reference.dumps(LONG)
+    data = f'[{{"a": {long}, "a": 1}}, {{{long}: 1, "b": 2, {long}: 3}}]'
+    assert json.find_duplicate_keys(data.encode()) == ["a", LONG]
+    assert json.loads(data.encode()) == [{"a": 1}, {LONG: 3, "b": 2}]
+
+
+@pytest.mark.usefixtures("large_texts")
+def test_the_canonical_form_in_pieces_is_the_same() -> None:
+    value = {"b": [1.5, LONG, {"c": [], "a": {}}, None, True], "a": "", "😀": LONG, "é": [LONG]}
+    pieces = [*json.canonical_pieces(value)]
+    assert b"".join(pieces) == json.canonical(value)
+    assert max(map(len, pieces)) < len(LONG)
 
 
 def test_duplicate_keys_are_valid_and_can_be_found() -> None:

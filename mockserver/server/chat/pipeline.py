@@ -9,14 +9,14 @@ from the Responses form, at the service's own path. Ids derive from the chat req
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.contract.chat.migration import migrate_request
 from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
 from mockserver.contract.chat.service import chat_models
 from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
-from mockserver.ids import format_call_id, request_digest
+from mockserver.ids import format_call_id
 from mockserver.profiles import Profile
 from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream
 from mockserver.replies.script import Script
@@ -31,7 +31,7 @@ from mockserver.server.engine.rendered_replies import RenderedReply, mark_invali
 from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import digest_request, run_beside_loop
 from mockserver.server.request_facts import output_schema_of, parse_request
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
@@ -48,13 +48,16 @@ async def respond_chat(
 
     `scenario` names the stub, exchange or scenario that answers.
     """
-    body, findings, incoming = await run_beside_loop(_read_request, raw_body, session, headers)
+    body, findings, incoming, digest, responses_digest = await run_beside_loop(
+        _read_request, raw_body, path, session, headers
+    )
     incoming = incoming._replace(after=previous_reply_name(session, body["messages"]))
     key = headers.get(b"authorization", b"")
     _count_request(session, incoming, key)
-    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
     reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
-    selected = select_reply(session, incoming, _responses_seed(session, incoming, reply_seed), scenario)
+    # The seed of generated texts is the same as for the Responses form.
+    responses_seed = ReplySeed(session.ids, responses_digest, reply_seed.occurrence)
+    selected = select_reply(session, incoming, responses_seed, scenario)
     details = EntryDetails(
         reply_seed.request_id,
         incoming.model,
@@ -98,10 +101,22 @@ def check_chat_body(session: Session, body: Any) -> tuple[tuple[Finding, ...], t
     return findings, ignored_chat_parameters(body) if isinstance(body, dict) and findings else ()
 
 
+class _ChatRequest(NamedTuple):
+    """A request, read and checked."""
+
+    body: dict[str, Any]
+    findings: tuple[Finding, ...]
+    incoming: IncomingRequest
+    """Its Responses form."""
+    digest: bytes
+    responses_digest: bytes
+    """The digest of its Responses form, at the service's own path."""
+
+
 def _read_request(
-    raw_body: bytes, session: Session, headers: Mapping[bytes, bytes]
-) -> tuple[dict[str, Any], tuple[Finding, ...], IncomingRequest]:
-    """(the body, its findings, its Responses form); ApiError if it is invalid. Changes no state."""
+    raw_body: bytes, path: str, session: Session, headers: Mapping[bytes, bytes]
+) -> _ChatRequest:
+    """Read and check a request; ApiError if it is invalid. Changes no state."""
     try:
         body = json.loads(raw_body)
     except InvalidJSON as error:
@@ -112,7 +127,15 @@ def _read_request(
             refusal = chat_error_from_finding(finding, findings)
             refusal.ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
             raise refusal
-    return body, findings, incoming_chat_request(body, session.profile, headers)
+    incoming, size = incoming_chat_request(body, session.profile, headers), len(raw_body)
+    responses_path = f"{session.profile.base_path}/responses"
+    return _ChatRequest(
+        body,
+        findings,
+        incoming,
+        digest_request(path, body, size),
+        digest_request(responses_path, incoming.body, size),
+    )
 
 
 class _AcceptedModels:
@@ -129,13 +152,6 @@ def _count_request(session: Session, request: IncomingRequest, key: bytes) -> No
     if session.limiter is not None:
         tokens = request.facts.input_tokens + session.profile.hidden_prompt_tokens
         session.limiter.admit(key, request.model, tokens, session.clock.now())
-
-
-def _responses_seed(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> ReplySeed:
-    """The seed of generated texts, the same as for the Responses form."""
-    path = f"{session.profile.base_path}/responses".encode()
-    digest = request_digest(b"%b %b" % (path, json.canonical(request.body)))
-    return ReplySeed(session.ids, digest, reply_seed.occurrence)
 
 
 def _script_of_reply(selected: SelectedReply) -> Script:

@@ -17,7 +17,6 @@ from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
-from mockserver.ids import request_digest
 from mockserver.profiles import Profile
 from mockserver.replies.script import Script
 from mockserver.replies.templates import TemplateShape, TemplateValues, compile_reply, compile_stream
@@ -38,7 +37,7 @@ from mockserver.server.engine.template_values import (
     count_input_tokens,
 )
 from mockserver.server.errors import ApiError, error_from_finding, error_from_invalid_json
-from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
+from mockserver.server.large_bodies import LARGE_BODY_BYTES, digest_request, run_beside_loop
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.earlier_calls import (
@@ -149,7 +148,7 @@ def _read_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest
         if finding.severity is Severity.ERROR and not _needs_earlier_turns(finding, body):
             raise _refusal(body, finding, findings, session.profile)
     facts = parse_request(body, session.profile)
-    digest = request_digest(b"%b %b" % (path.encode(), json.canonical(body)))
+    digest = digest_request(path, body, len(raw_body))
     return ParsedRequest(body, findings, facts, digest)
 
 

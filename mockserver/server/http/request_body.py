@@ -25,6 +25,7 @@ from mockserver.wire.content_encoding import CODINGS, decode_pieces, parse_conte
 __all__ = [
     "BODY_TIMEOUT_SECONDS",
     "MAX_BODY_VALUES",
+    "MAX_STRING_BYTES",
     "NO_BODY",
     "BodyStart",
     "ClientDisconnected",
@@ -40,6 +41,9 @@ BODY_TIMEOUT_SECONDS = 30.0
 #: JSON values that a body may have: parsing or validating them is one call, during which no other request is
 #: served. 100,000 take less than 50 ms, and are some 30,000 messages.
 MAX_BODY_VALUES = 100_000
+
+#: Bytes of a string in a body, for the same reason: more than the 20 MB of a picture as base64.
+MAX_STRING_BYTES = 32 << 20
 
 #: Bytes of a body that cannot have more values: a value has a byte, and another byte before the next one.
 _MAX_UNCOUNTED_BYTES = 2 * MAX_BODY_VALUES
@@ -65,7 +69,7 @@ class ClientDisconnected(Exception):
 async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
     """The whole body without its content coding.
 
-    Raises ApiError: 413 if it is too large or has too many JSON values, 408 if it does not end in time, 415 if its
+    Raises ApiError: 413 if it is too large or takes too long to parse, 408 if it does not end in time, 415 if its
     coding is unknown, 400 if it does not have the coding that it claims. ClientDisconnected if the client leaves.
     A body that arrives with its head, as most do, needs no timer.
     """
@@ -100,14 +104,20 @@ async def finish_body(scope: Scope, receive: Receive, start: BodyStart, max_byte
     if start.is_too_large:
         await _reject_too_large(receive, start, max_bytes)
     body = await _decode_body(scope, start.data, max_bytes)
-    if len(body) > _MAX_UNCOUNTED_BYTES and await run_beside_loop(_has_too_many_values, body):
-        raise _too_many_values_error()
+    if len(body) > _MAX_UNCOUNTED_BYTES:
+        await run_beside_loop(_require_parsable, body)
     return body
 
 
-def _has_too_many_values(body: bytes) -> bool:
-    """Whether a body is JSON with too many values."""
-    return _JSON_START.match(body) is not None and json.has_more_values(body, MAX_BODY_VALUES)
+def _require_parsable(body: bytes) -> None:
+    """Raise ApiError 413 if the body is JSON that takes too long to parse."""
+    if not _JSON_START.match(body):
+        return
+    size = json.measure(body)
+    if size.values > MAX_BODY_VALUES:
+        raise _too_complex_error(f"body has more than {MAX_BODY_VALUES} JSON values")
+    if size.longest_string > MAX_STRING_BYTES:
+        raise _too_complex_error(f"body has a string of more than {MAX_STRING_BYTES} bytes")
 
 
 async def _read_start(
@@ -206,8 +216,7 @@ def _too_large_error(
     return NotAnApiRequest(413, "BadRequest.TooLarge", message, headers=headers, detail=detail)
 
 
-def _too_many_values_error() -> ApiError:
-    reason = f"body has more than {MAX_BODY_VALUES} JSON values"
+def _too_complex_error(reason: str) -> ApiError:
     # Code and first sentence of the vendor's error-code page (2026).
     message = f"Payload Too Large. The {reason}: a limit of this mock server."
     return NotAnApiRequest(413, "BadRequest.TooLarge", message, detail=f"the request's {reason}")

@@ -128,6 +128,12 @@ def test_no_operation_reads_too_many_values() -> None:
         assert client.post(chat, json={"messages": MANY_VALUES}).status_code == 413
 
 
+def test_a_body_with_too_long_a_string_is_refused(api: ApiClient) -> None:
+    reply = api.post({"model": MODEL, "input": "x" * ((32 << 20) + 1)})
+    assert reply.status_code == 413
+    assert "a string of more than 33554432 bytes" in reply.json()["message"]
+
+
 def test_punctuation_in_texts_is_not_counted(api: ApiClient) -> None:
     text = "[1, 2], {3}" * 40_000
     assert api.post({"model": MODEL, "input": text}).status_code == 200
