@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,6 +198,79 @@ def test_an_exchange_answers_if_it_is_the_first_that_matches(seed: int) -> None:
         assert index.take(request) == exchange
         if exchange is not None:
             counts[exchange.name] += 1
+
+
+def count_calls(function: Callable[[], object]) -> int:
+    """How many functions a function calls, which is the same on a busy machine."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def request_for(number: int) -> IncomingRequest:
+    text = f"city {number:04}"
+    tool = {"type": "function", "name": text, "parameters": {}}
+    body = {
+        "model": MODELS[0],
+        "input": f"Is it warm in {text}?",
+        "instructions": text,
+        "tools": [tool],
+        "a": text,
+    }
+    return IncomingRequest(body, parse_request(body, PROFILE), {b"x-a": text.encode()}, text, number)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda text: {"prompt": f"Is it warm in {text}?"},
+        lambda text: {"contains": text},
+        lambda text: {"contains": text.upper(), "ignore_case": True},
+        lambda text: {"contains": "warm", "model": MODELS[0], "instructions": text},
+        lambda text: {"instructions": text},
+        lambda text: {"tool": text},
+        lambda text: {"after": text, "stream": False},
+        lambda text: {"turn": int(text[-4:])},
+        lambda text: {"header": {"x-a": text}},
+        lambda text: {"json_subset": {"a": text}},
+    ],
+)
+def test_finding_a_stub_takes_as_many_steps_among_many_as_among_few(
+    condition: Callable[[str], dict[str, Any]],
+) -> None:
+    calls = {}
+    for number in (100, 1_000):
+        stubs = StubRegistry()
+        for each in range(number):
+            stubs.add(REPLY, matcher=build_matcher(**condition(f"city {each:04}")))
+        request = request_for(number - 1)
+        calls[number] = count_calls(lambda: stubs.take(request))  # noqa: B023 (called at once)
+        assert stubs.all[-1].is_exhausted
+    assert calls[1_000] <= 1.5 * calls[100]
+
+
+def test_finding_a_stub_takes_as_many_steps_after_many_are_used_up() -> None:
+    stubs, request = StubRegistry(), request_for(1)
+    # The first stub is compared with each request.
+    stubs.add(REPLY, matcher=build_matcher(predicate=lambda _: False))
+    for _ in range(1_000):
+        stubs.add(REPLY)
+    first = count_calls(lambda: stubs.take(request))
+    for _ in range(998):
+        stubs.take(request)
+    last = count_calls(lambda: stubs.take(request))
+    assert stubs.all[-1].is_exhausted
+    assert last <= 1.5 * first
 
 
 texts = st.text("abß ", min_size=1, max_size=7)
