@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.exchange_drafts import draft_exchanges
 from mockserver.cli.options import mask_option
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
@@ -39,14 +39,14 @@ def check(folders: tuple[Path, ...]) -> None:
     """
     problems = [f"{folder}: {line}" for folder in folders for line in _folder_problems(folder)]
     if problems:
-        exit_with_error("\n".join(problems), 1)
+        exit_with_problems(problems, 1)
 
 
 def _folder_problems(folder: Path) -> list[str]:
     try:
         loaded = load_exchange_folder(folder)
     except MockServerError as error:
-        return str(error).splitlines()
+        return problem_lines(error)
     problems = [line for exchange in loaded for line in _serving_problems(exchange)]
     if not problems:
         print(f"{folder}: {format_count(len(loaded), 'exchange')}, all valid")
@@ -57,7 +57,7 @@ def _serving_problems(exchange: Exchange) -> list[str]:
     try:
         open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
     except MockServerError as error:
-        return str(error).splitlines()
+        return problem_lines(error)
     return []
 
 

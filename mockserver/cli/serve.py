@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.garbage_collection import paused_collection
 from mockserver.cli.listener import (
     allowed_hosts,
@@ -175,7 +175,7 @@ def serve(
         with paused_collection():
             services = build_services(keys, quiet, host=host, **settings)
     except (MockServerError, OSError) as error:
-        exit_with_error(str(error), 2)
+        exit_with_problems(problem_lines(error), 2)
     require_writable_url_file(url_file)
     listeners = open_listeners(host, port)
     write_reports = _collect_reports(services, targets)

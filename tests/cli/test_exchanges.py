@@ -319,3 +319,18 @@ def test_an_invalid_delivery_is_reported_with_its_pointer(run_cli: RunCli, tmp_p
     code, _, err = run_cli("exchanges", "check", ".")
     assert code == 1
     assert "it.json#/delivery/pace: pace must be none" in err
+
+
+def test_every_problem_has_a_line_of_its_own(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"match": {"promt": "x"}, "reply": {"txt": "x"}}')
+    (tmp_path / "b.json").write_text('[{"reply": ["x", {"tpye": "message"}]}]')
+    for command in (("exchanges", "check", "."), ("serve", "--exchanges", ".", "--port", "0")):
+        code, _, err = run_cli(*command)
+        assert code != 0
+        lines = err.removeprefix("mockserver: ").splitlines()
+        for place, suggestion in (
+            ("a.json#/match: ", "did you mean 'prompt'?"),
+            ("a.json#/reply: ", "did you mean 'text'?"),
+            ("b.json#/0/reply/1: ", "did you mean 'type'?"),
+        ):
+            assert any(place in each and suggestion in each for each in lines), (place, lines)

@@ -65,7 +65,6 @@ def test_every_problem_has_its_place_and_a_way_out(document: Any, expected: list
 def test_problems_beyond_the_schema_are_reported_together(admin: Any) -> None:  # noqa: F811
     stub = {
         "profile": "qwen-2026-09",
-        "match": {"tools": ["web_search"]},
         "reply": {"function_call": {"name": "f", "arguments": "{"}, "pace": "fast", "fault": "no-such"},
     }
     reply = admin.post("/_mock/stubs", json=stub)
@@ -76,7 +75,14 @@ def test_problems_beyond_the_schema_are_reported_together(admin: Any) -> None:  
         "body#/reply",
         "body#/reply/pace",
         "body#/reply/fault",
-        "body#/match/tools",
+    }
+    reply = admin.post("/_mock/stubs", json={**stub, "macth": "Hi", "delivery": {"chunking": "some"}})
+    lines = reply.json()["message"].splitlines()
+    assert {line.partition(": ")[0] for line in lines} == {
+        "body",
+        "body#/reply/pace",
+        "body#/reply/fault",
+        "body#/delivery/chunking",
     }
     assert admin.get("/_mock/stubs").json() == {"stubs": []}
 

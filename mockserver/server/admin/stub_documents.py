@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mockserver.errors import InvalidExchange, InvalidJSON
+from mockserver.documents.short_forms import DELIVERY_MEMBERS
+from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange, parse_exchange_object
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.exchange_index import exchange_matcher
-from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
+from mockserver.server.stubs.exchange_replies import parse_delivery, prepare_delivery, prepare_reply
 from mockserver.server.stubs.matchers import ANY_REQUEST
+from mockserver.server.stubs.spellings import JSON
 from mockserver.server.stubs.stubs import Stub, StubDefinition, StubRegistry
 from mockserver.wire import json
 
@@ -54,11 +56,27 @@ def read_stubs(value: Any) -> StubDocuments:
     parts: list[tuple[Mapping[str, Any], Exchange]] = []
     errors: list[InvalidExchange] = []
     for number, each in enumerate(value if is_list else [value]):
+        pointer = f"/{number}" if is_list else ""
         try:
-            parts.append((each, parse_exchange_object(each, _PLACE, f"/{number}" if is_list else "")))
+            parts.append((each, parse_exchange_object(each, _PLACE, pointer)))
         except InvalidExchange as error:
-            errors.append(error)
+            errors += [error, *_delivery_errors(each, pointer, error)]
     return StubDocuments(parts, errors, is_list)
+
+
+def _delivery_errors(value: Any, pointer: str, known: InvalidExchange) -> Iterator[InvalidExchange]:
+    """What is wrong with the delivery of a stub that the schema refuses, beside what the schema says."""
+    known_pointers = {each.pointer for each in known.problems}
+    for place in ("reply", "delivery"):
+        options: Any = value.get(place) if isinstance(value, dict) else None
+        for name in DELIVERY_MEMBERS if isinstance(options, dict) else ():
+            where = f"{pointer}/{place}/{name}"
+            if name not in options or where in known_pointers:
+                continue
+            try:
+                parse_delivery({name: options[name]}, JSON)
+            except ConfigurationError as error:
+                yield InvalidExchange(_PLACE, where, str(error))
 
 
 def parse_stub(data: bytes) -> StubDocuments:
