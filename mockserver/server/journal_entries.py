@@ -52,7 +52,7 @@ def findings_for_entry(entry: Entry) -> list[Finding]:
 def findings_for_request(entry: Entry) -> list[Finding]:
     """Findings for a request alone: contract violations, and why it was not answered."""
     if entry.refusal == UNPLANNED:
-        prompt = f" with prompt {entry.prompt!r}" if entry.prompt else ""
+        prompt = f" with prompt {entry.unmasked_prompt!r}" if entry.prompt else ""
         message = f"no stub matches this request{prompt}; {entry.detail}"
         return [Finding(UNPLANNED, Severity.ERROR, "", None, redact(message, entry.secrets))]
     if entry.refusal == REFUSED and not entry.detail.startswith("the endpoint"):
@@ -79,7 +79,7 @@ def exchange_from_entry(
     )
     return exchange_from_raw(
         RawExchange(
-            name=f"request {number}{': ' + entry.prompt[:80] if entry.prompt else ''}",
+            name=f"request {number}{': ' + entry.unmasked_prompt[:80] if entry.prompt else ''}",
             profile=profile,
             method=entry.method,
             path=entry.path,

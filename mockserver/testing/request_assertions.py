@@ -120,7 +120,7 @@ def _describe_mismatch(
     nearest = sorted(compared, key=lambda each: (len(each[0]), each[1]))[:_MAX_SHOWN_REQUESTS]
     for differences, number, entry in nearest:
         head = f"  {number}. {entry.method} {entry.path} -> {entry.status}"
-        yield redact(f"{head} {entry.prompt[:200]!r}", entry.secrets)
+        yield redact(f"{head} {entry.unmasked_prompt[:200]!r}", entry.secrets)
         for each in differences:
             yield redact(f"     {each}", entry.secrets)
         if not differences:

@@ -136,6 +136,11 @@ class Masks:
         """Whether a pointer names the member at a path."""
         return any(_ends_with(path, steps) and _is_wrapper(path[: -len(steps)]) for steps in self.steps)
 
+    @property
+    def cover_prompt(self) -> bool:
+        """Whether a pointer names the last message, or a part of it, in either API."""
+        return any(_reaches_prompt(steps) for steps in self.steps)
+
     def substitute(self, text: str, cover: Callable[[str], str]) -> str:
         """`text` with everything that a pattern matches covered."""
         for regex in self._regexes:
@@ -601,6 +606,10 @@ class _BodyScan:
 _TEXT_MEMBERS = frozenset({"type", "output_index", "content_index", "summary_index", "index"})
 
 
+#: Members whose values are words of the API: a reply has them too, and they give nothing away.
+_ENUMERATED_MEMBERS = frozenset({"type", "role", "status"})
+
+
 def _credentials_in(value: Any) -> Iterator[str]:
     """The texts in a masked value; of `Bearer KEY` also the key alone."""
     if isinstance(value, str) and value not in (MASK, REDACTED):
@@ -611,14 +620,24 @@ def _credentials_in(value: Any) -> Iterator[str]:
         for each in value:
             yield from _credentials_in(each)
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _credentials_in(each)
+        for name, each in value.items():
+            if name not in _ENUMERATED_MEMBERS:
+                yield from _credentials_in(each)
 
 
 def _ends_with(path: Path, steps: Path) -> bool:
     if len(path) < len(steps):
         return False
     return all(step in ("*", name) for step, name in zip(reversed(steps), reversed(path), strict=False))
+
+
+def _reaches_prompt(steps: Path) -> bool:
+    """Whether steps, with any number in place of `*`, are a prompt's or those of what holds it."""
+    named = tuple("*" if each.isdecimal() else each for each in steps)
+    return named[:1] in (("input",), ("messages",)) and named[1:] == _PROMPT_STEPS[: len(named) - 1]
+
+
+_PROMPT_STEPS = ("*", "content", "*", "text")
 
 
 def _is_secret_text(path: Path) -> bool:

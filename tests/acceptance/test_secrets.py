@@ -98,7 +98,7 @@ def request_files(folder: Path) -> list[Path]:
     contents = [json.dumps(each) for each in REQUESTS]
     contents.append(json.dumps(echo))
     contents.append(f"event: x\ndata: {json.dumps({'type': 'response.created', 'response': echo})}\n\n")
-    contents.append(json.dumps({"model": MODEL, "messages": [{"role": "user", "content": [
+    contents.append(json.dumps({"model": MODEL, "metadata": METADATA, "messages": [{"role": "user", "content": [
         {"type": "image_url", "image_url": {"url": PARTS[1]["image_url"]}}]}]}))  # fmt: skip
     contents.append(json.dumps({"request": VALID, "match": {}, "reply": {"body": echo}}))
     contents.append("{" + json.dumps(VALID))

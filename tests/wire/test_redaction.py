@@ -225,6 +225,17 @@ def test_masks_are_pointers_and_patterns() -> None:
     assert masks.union(parse_masks(["/a"])).as_options == (*masks.as_options[:1], "/a", *masks.as_options[1:])
 
 
+def test_words_of_the_api_in_a_masked_value_stay_in_the_reply() -> None:
+    content = [{"type": "output_text", "text": "a private text"}]
+    request = {"input": [{"type": "message", "role": "assistant", "status": "completed", "content": content}]}
+    for pointer in ("/input/*/content", "/input"):
+        found = mask_request(request, (), parse_masks([pointer]))[1]
+        assert found == ("a private text",)
+        reply = b'{"type":"response.output_text.delta","status":"completed","delta":"a private text"}'
+        (clean,) = mask_reply([reply], found)
+        assert clean == reply.replace(b"a private text", b"[redacted]****")
+
+
 @pytest.mark.parametrize("option", ["user", "", "/a\x00", "regex:(", "regex:a*"])
 def test_invalid_masks_are_refused(option: str) -> None:
     with pytest.raises(ConfigurationError, match="--mask"):

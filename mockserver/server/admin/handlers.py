@@ -261,7 +261,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "left_out": entry.left_out,
         "request_id": entry.request_id,
         "model": redact(entry.model, secrets),
-        "prompt": redact(entry.prompt, secrets),
+        "prompt": redact(entry.unmasked_prompt, secrets),
         "exchange": entry.exchange,
         "ignored": [redact(name, secrets) for name in entry.ignored],
         "findings": [str(redact_finding(each, secrets)) for each in entry.findings],

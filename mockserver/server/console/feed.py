@@ -65,7 +65,9 @@ class Feed:
 
 def entry_row(session_name: str, number: int, entry: Entry) -> dict[str, Any]:
     """A journal entry as a row of the list, without keys; an entry of a relay does not know its session."""
-    prompt = entry.prompt if len(entry.prompt) <= _MAX_CUT_PROMPT else f"{entry.prompt[:_MAX_CUT_PROMPT]}…"
+    prompt = entry.unmasked_prompt
+    if len(prompt) > _MAX_CUT_PROMPT:
+        prompt = f"{prompt[:_MAX_CUT_PROMPT]}…"
     secrets = entry.secrets
     findings = findings_for_entry(entry)
     severities = {each.severity for each in findings}

@@ -52,7 +52,7 @@ def read_request(session: Session, number: int, entry: Entry, server_url: str) -
         entry.path.removeprefix(base) if below else entry.path,
         f"request_{number}",
         body,
-        redact(request.prompt, entry.secrets) if request else "",
+        redact(entry.unmasked_prompt, entry.secrets) if request else "",
         tuple(
             _output_items(redact_body(b"".join(entry.reply).decode(errors="replace"), entry.secrets).encode())
         ),

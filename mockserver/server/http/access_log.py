@@ -92,9 +92,8 @@ def format_line(record: Entry | str, now: float) -> str:
 def format_entry(entry: Entry) -> str:
     """Method, path, model, start of the prompt, status, events, findings, ignored parameters and error."""
     secrets, head, details = entry.secrets, entry.request_head, entry.details
-    words = (
-        " ".join(details.prompt.split()) if len(details.prompt) <= _MAX_PROMPT_SHOWN else _cut_prompt(entry)
-    )
+    prompt = entry.unmasked_prompt
+    words = " ".join(prompt.split()) if len(prompt) <= _MAX_PROMPT_SHOWN else _cut_prompt(entry)
     text = (
         f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
         f"{head.method} {redact_url(head.path, secrets) if '?' in head.path else head.path}"

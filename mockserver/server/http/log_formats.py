@@ -33,7 +33,7 @@ def format_json(record: Entry | str, now: float) -> str:
         "stream": record.stream,
         "events": len(record.reply) if record.stream else None,
         "model": redact(record.model, secrets),
-        "prompt": redact(record.prompt, secrets),
+        "prompt": redact(record.unmasked_prompt, secrets),
         "stub": record.exchange,
         "findings": [
             {

@@ -179,6 +179,12 @@ class Entry:
         return self.details.prompt
 
     @property
+    def unmasked_prompt(self) -> str:
+        """The prompt, or `[masked]` if the project masks it. Redact it before you show it."""
+        is_masked = bool(self.prompt) and redaction.configured_masks().cover_prompt
+        return redaction.MASK if is_masked else self.prompt
+
+    @property
     def exchange(self) -> str | None:
         """Name of the stub or exchange that answered; None for a generated reply."""
         return self.details.stub_name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
+from mockserver.server.http.access_log import format_entry
+from mockserver.server.http.log_formats import format_json
 from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
+from mockserver.wire import json
+from mockserver.wire.redaction import configured_masks, parse_masks, use_masks
 from tests.api_client import ApiClient
 
 
@@ -118,3 +122,23 @@ def test_an_empty_body_is_a_finding(
     assert post(api, b"").status_code == 400
     assert [each.rule for each in api.server.journal.last.findings] == ["SCH-006"]
     assert api.server.journal.last.refusal == ""
+
+
+@pytest.fixture
+def masks_of_the_process() -> Iterator[None]:
+    before = configured_masks()
+    yield
+    use_masks(before)
+
+
+@pytest.mark.parametrize("pointer", ["/input", "/input/*/content", "/input/0/content/0/text"])
+def test_a_masked_prompt_is_shown_nowhere_even_if_it_is_short(
+    pointer: str, api: ApiClient, masks_of_the_process: None
+) -> None:
+    use_masks(parse_masks([pointer]))
+    content = [{"type": "input_text", "text": "No. 7"}]
+    api.post(json.dumps({"model": api.server.model, "input": [{"role": "user", "content": content}]}))
+    entry = api.server.journal.last
+    assert entry.prompt == "No. 7"
+    assert "No. 7" not in format_entry(entry)
+    assert json.loads(format_json(entry, 0).encode())["prompt"] == "[masked]"
