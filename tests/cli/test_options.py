@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,12 @@ def test_masks_come_from_the_command_line_variables_and_settings(
     _, output, errors = run_cli(*command, *options, "file")
     assert "canary" not in output + errors
     assert len(output) > 50
+
+
+def test_a_pattern_without_its_package_is_refused_with_the_command_that_installs_it(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)
+    status, _, errors = run_cli("check", "--mask", "regex:a+", "file")
+    assert status == 2
+    assert "pip install 'responses-mockserver[mask]'" in errors
