@@ -18,12 +18,12 @@ _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
 
 def main() -> None:
     """Run the command with this process's arguments."""
+    _replace_closed_streams()
     try:
         try:
             _run_command()
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # Python would report an error of its own when it exits
+            sys.stdout.flush()  # Python would report an error of its own when it exits
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
             raise
@@ -44,6 +44,13 @@ def _run_command() -> None:
         from mockserver.cli.commands import group
 
     group()
+
+
+def _replace_closed_streams() -> None:
+    """Print nowhere if the caller has closed a stream (`>&-`), whose number the next open file would get."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _drop_standard_output() -> None:

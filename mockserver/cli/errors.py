@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,8 +32,9 @@ def exit_with_error(message: str, status: int) -> NoReturn:
 
 
 def exit_with_problems(lines: Iterable[str], status: int) -> NoReturn:
-    """Print several lines to standard error and exit."""
-    print("mockserver:", "\n".join(map(escape_unprintable, lines)), file=sys.stderr)
+    """Print several lines to standard error, if that can be written, and exit."""
+    with suppress(OSError):
+        print("mockserver:", "\n".join(map(escape_unprintable, lines)), file=sys.stderr)
     raise SystemExit(status)
 
 

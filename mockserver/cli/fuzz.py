@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
-from mockserver.cli.options import Choice, mask_option, option
+from mockserver.cli.options import Choice, FiniteRange, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.suggestions import choose_from
@@ -40,7 +40,7 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
 @option("--examples", default=100, type=click.IntRange(1), help="Number of cases to draw.")
 @option("--seed", type=int, help="Draw the same cases again; default: different ones in each run.")
 @option("--jobs", default=1, type=click.IntRange(1, 64), help="Number of commands to run at once.")
-@option("--timeout", default=10.0, type=click.FloatRange(0.1), help="Seconds that a command may take.")
+@option("--timeout", default=10.0, type=FiniteRange(0.1), help="Seconds that a command may take.")
 @option(
     "--expect",
     type=Choice(["exit", "text"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from mockserver.wire.redaction import configured_masks, parse_masks, use_masks
 __all__ = [
     "ENV_PREFIX",
     "Choice",
+    "FiniteRange",
     "connection_options",
     "mask_option",
     "max_body_option",
@@ -28,6 +30,16 @@ __all__ = [
 ENV_PREFIX = "MOCKSERVER_"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which no comparison excludes, and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on

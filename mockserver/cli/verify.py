@@ -13,7 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.options import Choice, connection_options, mask_option, option
+from mockserver.cli.options import Choice, FiniteRange, connection_options, mask_option, option
 from mockserver.cli.reverification import (
     replace_report,
     require_reachable,
@@ -58,13 +58,11 @@ AUTO = "auto"
 @option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
 @option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
 @option("--allow-incomplete", is_flag=True, help="Accept that the budget cuts off a part of the plan.")
-@option("--rate", default=2.0, type=click.FloatRange(0), help="Maximum requests per second; 0: no limit.")
+@option("--rate", default=2.0, type=FiniteRange(0), help="Maximum requests per second; 0: no limit.")
 @option("--dry-run", is_flag=True, help="Print the plan and send no request.")
 @option("--seed", default=0, type=int, help="Vary the probe prompts.")
-@option("--timeout", default=120.0, type=click.FloatRange(0.1), help="Seconds that a reply may take.")
-@option(
-    "--stall", default=30.0, type=click.FloatRange(0.1), help="Seconds of silence allowed within a reply."
-)
+@option("--timeout", default=120.0, type=FiniteRange(0.1), help="Seconds that a reply may take.")
+@option("--stall", default=30.0, type=FiniteRange(0.1), help="Seconds of silence allowed within a reply.")
 @option("--vector-store", default=None, metavar="ID", help="Your vector store, for the file_search probe.")
 @option("--mcp-server", default=None, metavar="URL", help="Your MCP server, for the mcp probe.")
 @option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")

@@ -62,7 +62,7 @@ def parse_endpoint(
         connection or ConnectionOptions(),
     )
     host = url.hostname
-    if url.scheme not in ("http", "https") or not host:
+    if url.scheme not in ("http", "https") or not host or not host.isprintable() or " " in host:
         raise ConfigurationError(
             f"{_display_url(base_url)} is not a base URL: it must start with https:// and name a host"
         )

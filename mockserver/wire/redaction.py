@@ -188,7 +188,8 @@ def _compile_pattern(pattern: str) -> Any:
     try:
         regex = re2.compile(pattern, options)
     except re2.error as error:
-        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {error}") from None
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {reason}") from None
     if regex.search(""):
         raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: the pattern matches an empty text")
     return regex

@@ -34,7 +34,7 @@ WAVE = 200
 
 STUBS = [
     {"match": "wait", "reply": {"text": "x", "pace": "fixed:60000"}},
-    {"match": "big", "reply": "x" * 100_000},
+    {"match": "big", "reply": "x" * 10_000},
 ]
 
 Measured = Callable[[str, int], AbstractContextManager[None]]

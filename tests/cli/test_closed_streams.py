@@ -1,0 +1,55 @@
+"""Commands whose standard output or error is closed or full: no traceback, and the documented exit status."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the shell's >&- and /dev/full")
+
+#: Commands that print, with their exit status if what they print is dropped.
+COMMANDS = {
+    "check file": 1,
+    "check --format json file": 1,
+    "diff qwen-2026-01 qwen-2026-09": 1,
+    "faults": 0,
+    "rules": 0,
+    "rules SEQ-001 --example": 0,
+    "schema --bundle": 0,
+    "exchanges new file": 2,
+}
+
+
+def run(command: str, redirection: str, folder: Path) -> tuple[int, str]:
+    """Run a command in a shell: (exit status, what it prints to the stream that is not redirected)."""
+    (folder / "file").write_text("{}")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$PYTHON" -m mockserver {command} {redirection}'],
+        cwd=folder,
+        env={**os.environ, "PYTHON": sys.executable},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_closed_output_is_dropped(command: str, tmp_path: Path) -> None:
+    status, printed = run(command, ">&-", tmp_path)
+    assert (status, "Traceback" in printed) == (COMMANDS[command], False), printed
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("command", ["rules SEQ-001 --example", "exchanges new file"])
+def test_error_that_cannot_be_printed_keeps_the_status(
+    command: str, redirection: str, tmp_path: Path
+) -> None:
+    status, printed = run(command, redirection, tmp_path)
+    assert (status, "Traceback" in printed) == (COMMANDS[command], False), printed
