@@ -284,12 +284,18 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    if not (_configured.as_options or _CREDENTIAL_SIGN.search(body)):
+    if not (_configured.as_options or _has_credential_sign(body)):
         return ()
     value = json.loads_or_none(body)
     if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not _configured.pointers:
         return _find_in_large_request(value, body.decode(errors="replace"))
     return () if value is None else mask_request(value, (), _configured)[1]
+
+
+def _has_credential_sign(body: bytes) -> bool:
+    """Whether a body has one of the signs; window by window, so that other threads can run in between."""
+    windows = range(0, len(body), _WINDOW_BYTES)
+    return any(_CREDENTIAL_SIGN.search(body, at, at + _WINDOW_BYTES + _MAX_SIGN_BYTES) for at in windows)
 
 
 def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ...]:
@@ -299,8 +305,12 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
     if isinstance(holder, Mapping):
         redactor.redact_value(holder.get("tools"), ("tools",), removed)
     plain = text.replace("\\/", "/").replace("\\u0026", "&")
-    for match in _AFTER_SCHEME.finditer(plain):
-        redactor.redact_parameters(match[0], is_absolute=True, removed=removed)
+    start = plain.find("://")
+    while start >= 0:
+        match = _AFTER_SCHEME.match(plain, start + 3)
+        if match is not None:
+            redactor.redact_parameters(match[0], is_absolute=True, removed=removed)
+        start = plain.find("://", match.end() if match is not None else start + 3)
     removed += _configured.matches(plain)
     return tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
 
@@ -308,6 +318,8 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
 #: What a body with credentials has: the name of a member, a URL, or a letter that is written as an escape, which can
 #: hide either; encoders escape only other characters.
 _CREDENTIAL_SIGN = re.compile(rb'"(?:headers|authorization)"|:(?:\\?/){2}|\\u00[4-7]')
+_WINDOW_BYTES = 1 << 16
+_MAX_SIGN_BYTES = 16
 _MAX_WALKED_BYTES = 64 << 10
 
 

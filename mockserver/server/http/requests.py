@@ -16,8 +16,9 @@ from mockserver.server.delivery.timer import Timer
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import ENTRY_SCOPE_KEY
+from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.mock_headers import FAULT_HEADER, SCENARIO_HEADER
-from mockserver.server.state.journal import Entry, EntryDetails, RequestHead
+from mockserver.server.state.journal import BodyText, Entry, EntryDetails, RequestHead
 from mockserver.wire import json
 
 __all__ = [
@@ -41,6 +42,7 @@ class HttpRequest:
 
     __slots__ = (
         "body",
+        "body_text",
         "findings",
         "headers",
         "receive",
@@ -60,6 +62,7 @@ class HttpRequest:
         self.session = services.default_session
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.body = b""
+        self.body_text: BodyText | None = None
         self.findings: tuple[Finding, ...] | None = None
         """Findings in the body, for the journal of an error or of an operation beside creating a response.
         None: the body was not checked."""
@@ -67,6 +70,10 @@ class HttpRequest:
         """Whether the head of the reply was sent."""
         self.timer: Timer | None = None
         """Measures the time of a delayed reply."""
+
+    async def examine_large_body(self) -> None:
+        """Examine a large body for the journal and the log, beside the event loop."""
+        self.body_text = await run_beside_loop(BodyText.of, self.body)
 
     def record(
         self,
@@ -85,6 +92,7 @@ class HttpRequest:
         )
         at = session.clock.now() if self.timer is None else self.timer.started_at
         entry = scope[ENTRY_SCOPE_KEY] = Entry(at, head, self.body, status, reply, stream, details)
+        entry.body_text = self.body_text
         if in_journal:
             session.journal.add(entry)
         self.services.access_log.add(entry)

@@ -22,7 +22,7 @@ from mockserver.server.http.requests import (
     requested_scenario,
     require_json_content_type,
 )
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.wire import json
 
 __all__ = ["create_response", "reply_handler"]
@@ -56,6 +56,8 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
         request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
         require_json_content_type(headers.get(b"content-type"))
         request.body = await read_body(request.scope, request.receive, headers, request.services.max_body)
+        if len(request.body) > LARGE_BODY_BYTES:
+            await request.examine_large_body()
         limiter = request.session.limiter
         try:
             if limiter is None:

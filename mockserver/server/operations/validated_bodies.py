@@ -12,7 +12,7 @@ from mockserver.profiles import Profile
 from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import HttpRequest, require_json_content_type
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import is_large, run_beside_loop
 from mockserver.wire import json
 
 __all__ = ["derive_id_digits", "read_validated_body"]
@@ -22,6 +22,8 @@ async def read_validated_body(request: HttpRequest, schema_name: str) -> dict[st
     """Read the body and check it against its schema; no body means `{}`. Raises ApiError 400."""
     require_json_content_type(request.headers.get(b"content-type"))
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
+    if is_large(request.body):
+        await request.examine_large_body()
     request.findings = ()
     body, findings = await run_beside_loop(_check, request.body, schema_name, request.session.profile)
     request.findings = findings

@@ -11,7 +11,16 @@ from mockserver.contract.findings import Finding
 from mockserver.replies.templates import StreamFrames
 from mockserver.wire import json, redaction
 
-__all__ = ["Entry", "EntryDetails", "Journal", "JournalQuota", "RequestHead", "SendTimes", "request_secrets"]
+__all__ = [
+    "BodyText",
+    "Entry",
+    "EntryDetails",
+    "Journal",
+    "JournalQuota",
+    "RequestHead",
+    "SendTimes",
+    "request_secrets",
+]
 
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -71,6 +80,25 @@ class SendTimes(NamedTuple):
     """When each piece was sent, if the server has a console."""
 
 
+class BodyText(NamedTuple):
+    """What the text of a request's body tells beside its value."""
+
+    credentials: tuple[str, ...]
+    """To be redacted wherever they appear."""
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, body: bytes) -> BodyText:
+        """Examine a body, which takes long if it is large."""
+        return cls(redaction.find_credentials(body), tuple(_check_text(body)))
+
+
+def _check_text(body: bytes) -> list[Finding]:
+    from mockserver.contract.check import check_json_text  # the whole checker: only to read the journal
+
+    return check_json_text(body)
+
+
 class Entry:
     """One request and its reply.
 
@@ -81,6 +109,7 @@ class Entry:
         "_secrets",
         "at",
         "body",
+        "body_text",
         "details",
         "left",
         "left_out",
@@ -121,6 +150,8 @@ class Entry:
         """Bytes of the bodies, if they were too large to keep; they were checked first."""
         self.send_times: SendTimes | None = None
         """None for a reply that is sent at once."""
+        self.body_text: BodyText | None = None
+        """None: the body is examined when it is needed."""
         self._secrets: tuple[str, ...] | None = None
 
     @property
@@ -149,8 +180,13 @@ class Entry:
         """The texts to redact: keys, and the credentials in the request's body."""
         if self._secrets is None:
             keys = request_secrets(self.request_head.authorization, self.request_head.accepted_keys)
-            self._secrets = (*keys, *redaction.find_credentials(self.body)) if self.body else keys
+            self._secrets = (*keys, *self._find_credentials()) if self.body else keys
         return self._secrets
+
+    def _find_credentials(self) -> tuple[str, ...]:
+        if self.body_text is not None:
+            return self.body_text.credentials
+        return redaction.find_credentials(self.body)
 
     @property
     def method(self) -> str:
@@ -227,9 +263,9 @@ class Entry:
         """
         if self.left_out or not self.body:
             return list(self.request_findings)
-        from mockserver.contract.check import check_json_text  # the whole checker: only to read the journal
-
-        return [*check_json_text(self.body), *self.request_findings]
+        known = self.body_text
+        text_findings = _check_text(self.body) if known is None else known.findings
+        return [*text_findings, *self.request_findings]
 
     @property
     def json(self) -> Any:
