@@ -67,7 +67,8 @@ async def _add_stubs(request: HttpRequest, _: Any) -> Any:
 async def _read_stub(request: HttpRequest, _: Any) -> Any:
     stub = _find_stub(request)
     document = stub.definition.document
-    text = None if document is None else redact_body(json.dumps(document).decode())
+    secrets = request.services.secrets
+    text = None if document is None else redact_body(json.dumps(document).decode(), secrets)
     return {"name": stub.name, "document": None if text is None else json.loads(text.encode())}
 
 

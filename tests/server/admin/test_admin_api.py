@@ -162,6 +162,12 @@ def test_a_stub_can_reply_with_an_error(client: httpx.Client) -> None:
     assert [ask(client).status_code for _ in range(3)] == [418, 418, 400]
 
 
+def test_a_stub_is_read_without_the_keys_of_the_server(client: httpx.Client) -> None:
+    client.post("/_mock/stubs", json=exchange(reply=f"Your token is {TOKEN}."))
+    document = client.get("/_mock/stubs/it").json()["document"]
+    assert document["reply"] == "Your token is [redacted]."
+
+
 def test_the_journal_shows_headers_that_hold_no_credential(client: httpx.Client) -> None:
     shown = {"content-encoding": "identity", "idempotency-key": "retry-1", "x-stainless-os": "Linux"}
     hidden = {"authorization": f"Bearer {KEY}", "x-gateway-pass": "opensesame", "cookie": "a=b"}
