@@ -19,6 +19,7 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import ClientDisconnected, read_body
+from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 
@@ -178,8 +179,9 @@ class RecordingPlayer:
 
     async def play(self, pass_through: PassThroughExchange, receive: Receive) -> bool:
         """Answer a request whose path and body are set. Raises UnmatchedRequest if it was not recorded."""
-        request = self.queue.canonicalize(
-            pass_through.scope["method"], pass_through.path, pass_through.request_body
+        queue, method, path = self.queue, pass_through.scope["method"], pass_through.path
+        request = await run_beside_loop(
+            lambda body: queue.canonicalize(method, path, body), pass_through.request_body
         )
         exchange = self.queue.take(request)
         if exchange is None:
@@ -213,6 +215,7 @@ class ReplayApp:
         self._keys = keys or ApiKeys()
         self._hosts = hosts or AllowedHosts()
         self._checker = PassThroughChecker(profile)
+        self._check_lock = asyncio.Lock()
         self._on_entry = on_entry
         self._max_body = max_body
 
@@ -230,12 +233,22 @@ class ReplayApp:
             error = refusal
             await pass_through.send_error(refusal)
         finally:
-            entry = self._checker.journal_entry(pass_through, self._keys.secrets)
+            entry = await self._check(pass_through)
             if error is not None:
                 refusal_of = "unplanned" if isinstance(error, UnmatchedRequest) else "refused"
                 entry.details = entry.details._replace(error_detail=error.message, refusal=refusal_of)
             self._journal.add(entry)
             self._on_entry(entry)
+
+    async def _check(self, pass_through: PassThroughExchange) -> Entry:
+        """The journal entry of an exchange; a large one is checked beside the event loop.
+
+        One after another, because the checker remembers the turns.
+        """
+        async with self._check_lock:
+            if pass_through.kept_bytes <= LARGE_BODY_BYTES:
+                return self._checker.journal_entry(pass_through, self._keys.secrets)
+            return await asyncio.to_thread(self._checker.journal_entry, pass_through, self._keys.secrets)
 
     async def _handle(self, pass_through: PassThroughExchange, receive: Receive) -> None:
         headers = dict(pass_through.scope["headers"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from starlette.types import Receive
 from mockserver import MockServer
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, RecordingMetadata, parse_exchange, recorded_chunks
-from mockserver.live.pass_through import PassThroughExchange
+from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
 from mockserver.recordings.playback_queue import PlaybackQueue, reply_body
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.recordings.recording_warnings import recording_warnings
 from mockserver.recordings.replay import INSTANT, REALTIME, PlaybackTimer, Speed, parse_speed, play_recording
+from mockserver.server.state.journal import Entry, Journal
 from mockserver.wire import json
+from tests.api_client import wait_until
 from tests.recordings.conftest import CANARY_KEY, HELLO, MODEL, PROFILE, Record, replaying
 
 STREAM = {**HELLO, "stream": True}
@@ -381,3 +384,27 @@ def test_body_that_is_not_json_is_recorded_and_replayed(record: Record) -> None:
         again = [client.post("/responses", content=each, headers=head).content for each in bodies]
     assert again == [each.content for each in replies]
     assert [reply_body(each) for each in session.recordings] == again
+
+
+def test_a_large_exchange_is_checked_beside_the_event_loop(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [HELLO, {**HELLO, "input": "Hello, world. " * 10_000}]
+    with MockServer(seed=3, api_key=CANARY_KEY) as server, record(server.base_url) as session:
+        for body in bodies:
+            session.client.post("/responses", json=body)
+    threads: list[str] = []
+    check = PassThroughChecker.journal_entry
+
+    def check_and_note(self: PassThroughChecker, *arguments: Any) -> Entry:
+        threads.append(threading.current_thread().name)
+        return check(self, *arguments)
+
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", check_and_note)
+    journal = Journal()
+    with replaying(session.recordings, journal=journal) as (client, _):
+        for body in bodies:
+            assert client.post("/responses", json=body).status_code == 200
+        wait_until(lambda: len(journal) == len(bodies))
+    assert [each.findings for each in journal] == [[], []]
+    assert len({*threads}) == 2
