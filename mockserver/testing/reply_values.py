@@ -322,11 +322,25 @@ def _build_usage(counts: Mapping[str, Any] | None) -> Usage:
 
 
 def build_delivery(options: Mapping[str, Any], *, is_error: bool = False) -> Delivery:
+    problems = [*_option_problems(options, is_error=is_error)]
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return parse_delivery(_wire_options(options), PYTHON, is_error=is_error)
+
+
+def _wire_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fault" if name == "violate" else name: value for name, value in options.items()}
+
+
+def _option_problems(options: Mapping[str, Any], *, is_error: bool) -> Iterator[str]:
     known = sorted(DeliveryOptions.__annotations__)
-    for name in options:
-        if name not in known:
-            raise ConfigurationError(f"reply() has no option {name!r}{choose_from(name, known)}")
     if "fault" in options and "violate" in options:
-        raise ConfigurationError("a reply can have one fault or break one rule, not both")
-    rule = {"fault": options["violate"]} if "violate" in options else {}
-    return parse_delivery({**options, **rule}, PYTHON, is_error=is_error)
+        yield "a reply can have one fault or break one rule, not both"
+    for name, value in options.items():
+        if name not in known:
+            yield f"reply() has no option {name!r}{choose_from(name, known)}"
+            continue
+        try:
+            parse_delivery(_wire_options({name: value}), PYTHON, is_error=is_error)
+        except ConfigurationError as error:
+            yield str(error)

@@ -217,6 +217,14 @@ def test_a_wrong_result_of_a_function_is_refused(
     assert message in reply.json()["message"]
 
 
+def test_all_wrong_options_are_named_at_once(server: MockServer) -> None:
+    options: Any = {"pace": "quick", "fault": "cut-aftr", "chunkng": "random", "delay_ms": -1}
+    with pytest.raises(ConfigurationError) as raised:
+        server.reply("x", **options)
+    expected = ("pace must be", "did you mean 'cut-after'?", "did you mean 'chunking'?", "delay_ms must be")
+    assert all(words in line for words, line in zip(expected, str(raised.value).splitlines(), strict=True))
+
+
 def test_reply_values_are_content_too(server: MockServer) -> None:
     server.reply(Reply("Hello", reasoning="They greet."), delay_ms=1)
     server.reply(ErrorReply("rate-429", retry_after_ms=50))

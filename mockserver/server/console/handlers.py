@@ -152,7 +152,7 @@ async def _rule_page(request: HttpRequest) -> None:
     """A rule of the contract. It needs no cookie: a link in a sandboxed frame does not send it."""
     name, known = request.scope["path_params"]["rule"], {**load_rules(), **load_live_rules()}
     if name not in known:
-        raise NotAnApiRequest(404, "NotFound", f"There is no rule {name!r}{did_you_mean(name, known)}")
+        raise NotAnApiRequest(404, "NotFound", f"There is no rule {name!r}{did_you_mean(name, known) or '.'}")
     page = await to_thread.run_sync(render_rule_page, known[name])
     await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode(), _FRAME_POLICY)
 

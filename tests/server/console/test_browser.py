@@ -260,6 +260,30 @@ def test_a_stub_is_added_from_the_page(tab: Tab, server: ThreadedServer, service
     assert services.default_session.journal.last.exchange == "mine"
 
 
+def test_a_list_of_stubs_is_added_to_the_chosen_session(
+    tab: Tab, server: ThreadedServer, services: Services
+) -> None:
+    ask(server, path="/s/other/v1/responses")
+    wait_for_rows(tab, 1)
+    click(tab, "[role=tab]", "Stubs")
+    tab.wait_until("document.querySelectorAll('select[name=controlled] option').length === 2")
+    tab.evaluate("document.querySelector('select[name=controlled]').focus()")
+    tab.press("ArrowDown")
+    tab.wait_until("document.querySelector('select[name=controlled]').value === 'other'")
+
+    type_into(tab, "textarea", '[{"reply": "One"}, {"rely": "Two"}]')
+    tab.wait_until("document.querySelector('.problem')?.textContent.includes(\"did you mean 'reply'?\")")
+    type_into(tab, "textarea", '[{"reply": "One"}, {"reply": "Two"}]')
+    tab.wait_until("document.querySelector('.says')?.textContent.includes('Two')")
+    click(tab, "form button", "Add stubs")
+    tab.wait_until("document.querySelectorAll('.stub').length === 2")
+
+    other = services.sessions.get("other")
+    assert other is not None
+    assert [str(each)[:5] for each in other.stubs.all] == ["'One'", "'Two'"]
+    assert len(services.default_session.stubs) == 0
+
+
 def test_stubs_are_edited_reordered_and_removed(tab: Tab, server: ThreadedServer, services: Services) -> None:
     def names() -> list[str]:
         return [each.name for each in services.default_session.stubs.all]

@@ -230,6 +230,7 @@ function StubForm({ text, onWrite }) {
   let value = null;
   try { value = JSON.parse(text); } catch { /* while it is being typed */ }
   const match = typeof value?.match === "string" ? { prompt: value.match } : value?.match ?? {};
+  if (Array.isArray(value)) return html`<p class="soft">A list adds all of its stubs, or none.</p>`;
   const isSimple = value !== null && typeof value === "object" && (value.reply === undefined || typeof value.reply === "string");
   if (!isSimple) return html`<p class="soft">This stub has more than the form shows: edit its JSON.</p>`;
   const write = (change) => onWrite(JSON.stringify({ ...value, ...change }, null, 2));
@@ -273,8 +274,8 @@ function StubEditor({ session, edited, onDone }) {
       <${StubForm} text=${text} onWrite=${setText} />
       <label>JSON, as in an exchange file
         <textarea spellcheck="false" value=${text} onInput=${(event) => setText(event.target.value)}></textarea></label>
-      ${check.problem ? html`<p class="problem" role="status">${check.problem}</p>` : html`<p class="soft" role="status">${check.says || ""}</p>`}
-      <button disabled=${Boolean(check.problem)}>${edited ? "Save stub" : "Add stub"}</button>
+      ${check.problem ? html`<p class="problem" role="status">${check.problem}</p>` : html`<p class="soft says" role="status">${check.says || ""}</p>`}
+      <button disabled=${Boolean(check.problem)}>${edited ? "Save stub" : text.trimStart().startsWith("[") ? "Add stubs" : "Add stub"}</button>
       ${edited && html` <button type="button" onClick=${onDone}>Cancel</button>`}
     </form>`;
 }
