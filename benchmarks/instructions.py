@@ -1,6 +1,6 @@
 """Instructions per request, counted by valgrind: the same on a quiet and on a busy machine.
 
-    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 40] [--console] [KIND ...]
+    .venv/bin/python benchmarks/instructions.py [--tree PATH] [--requests 60] [--console] [KIND ...]
     .venv/bin/python benchmarks/instructions.py --check
     .venv/bin/python benchmarks/instructions.py --update
 
@@ -39,6 +39,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _BASELINE = Path(__file__).with_name("instructions.json")
 _START_TIMEOUT_S = 300
 _WARM_UP = 40
+_IDLE_S = 1.0
 
 #: What can be counted, by name: that of the requests, and whether the server sends streams coalesced.
 KINDS = {
@@ -65,6 +66,7 @@ class CountedServer:
         self._output = output
         self._dump_count = 0
         self._earlier_id = ""
+        self._idle_rate: float | None = None
 
     def count(self, path: str, kind: str, requests: int) -> float:
         """The instructions of one request of a kind, on average."""
@@ -73,10 +75,24 @@ class CountedServer:
                 self._earlier_id = json.loads(self._send(connection, path, request_body("plain", -1)))["id"]
             for number in range(_WARM_UP):
                 self._send(connection, path, request_body(kind, number, self._earlier_id))
-            self._control("--zero")
+            if self._idle_rate is None:
+                self._idle_rate = self._count_idle()
+            started = self._zero()
             for number in range(_WARM_UP, _WARM_UP + requests):
                 self._send(connection, path, request_body(kind, number, self._earlier_id))
-            return self._dump() / requests
+            idle = self._idle_rate * (time.monotonic() - started)
+            return (self._dump() - idle) / requests
+
+    def _count_idle(self) -> float:
+        """The instructions of a second without requests: timers run more often the busier the machine is."""
+        started = self._zero()
+        time.sleep(_IDLE_S)
+        elapsed = time.monotonic() - started
+        return self._dump() / elapsed
+
+    def _zero(self) -> float:
+        self._control("--zero")
+        return time.monotonic()
 
     def _port(self) -> int:
         return _wait_for_port(self._url_file, self._process)
@@ -256,7 +272,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=[*KINDS], metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--tree", type=Path, default=_ROOT)
-    parser.add_argument("--requests", type=int, default=40, help="how many to count of each kind")
+    parser.add_argument("--requests", type=int, default=60, help="how many to count of each kind")
     parser.add_argument("--console", action="store_const", const=("--console",), default=())
     parser.add_argument("--check", action="store_true", help="compare with the committed ratios")
     parser.add_argument("--update", action="store_true", help="commit the present ratios")
@@ -270,7 +286,14 @@ def main() -> None:
         content = {"python": python_build(), "ratios": {**earlier, **ratios}}
         _BASELINE.write_text(json.dumps(content, indent=2) + "\n")
     if arguments.check:
-        regressions = find_regressions(ratios, json.loads(_BASELINE.read_text()), python_build())
+        baseline, build = json.loads(_BASELINE.read_text()), python_build()
+        regressions = find_regressions(ratios, baseline, build)
+        if regressions:
+            # What is slower is slower twice.
+            again = [kind for kind in ratios if find_regressions({kind: ratios[kind]}, baseline, build)]
+            measured = measure(arguments.tree, again, arguments.requests, *arguments.console)
+            ratios = {kind: min(ratios[kind], ours / bare) for kind, (ours, bare) in measured.items()}
+            regressions = find_regressions(ratios, baseline, build)
         print("\n".join(regressions))
         raise SystemExit(bool(regressions))
 
