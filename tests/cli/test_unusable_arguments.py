@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import RunCli
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a right")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="links need a right"),
+    # A command that fails leaves its listening socket to the end of its process, which here goes on.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 #: What may be in the place of a file. A link to itself cannot be read by root either.
 FILES = {"missing": None, "folder": None, "loop": None, "binary": b"\x00\xff\xfe\x80", "empty": b""}
@@ -91,13 +97,15 @@ PORT_COMMANDS = ("serve --port PORT", f"record --upstream {LIVE} --out out --por
 
 
 @pytest.fixture(autouse=True)
-def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, content in FILES.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-unusable-arguments")
+    yield
+    gc.collect()
 
 
 def assert_refused(run_cli: RunCli, command: str, word: str, value: str) -> None:
