@@ -97,6 +97,9 @@ _TOKEN = re.compile(
 _TOKEN_OR_ELEMENT = re.compile(
     _TOKEN.pattern.replace(r"(?:(?<=:)|(?<=:\s))", r"(?<=[\s,:\[])"), re.DOTALL | re.MULTILINE
 )
+#: The end of a shortened text, as it is and in bytes that are read as Latin-1.
+_ELLIPSES = ("…", "…".encode().decode("latin-1"))
+
 #: JSON inside a string of JSON, such as a shortened value in a finding.
 _MAX_NESTING = 3
 #: Paths of which a redactor remembers whether they are masked.
@@ -471,6 +474,15 @@ class _Redactor:
                 text = text.replace(secret, self.cover(secret))
         return self._redact_cut_secret(text, MIN_KEY_LENGTH)
 
+    def may_have_secrets(self, text: str) -> bool:
+        """Whether a text that is written as it is may have something to redact beside the credentials in a URL."""
+        return (
+            bool(self._masks.as_options)
+            or any(each in text for each in ("sk-", *_ELLIPSES, *self._long_secrets))
+            or any(not each.isascii() for each in self._secrets)
+            or (self._short_secrets is not None and self._short_secrets.search(text) is not None)
+        )
+
     def _may_change(self, text: str) -> bool:
         """Whether anything in a body can be a secret: to scan a large one takes long."""
         signs = (*("\\", '"delta"', '"headers"', '"authorization"', "://", "sk-", "…"), *self._long_secrets)
@@ -502,6 +514,10 @@ class _BodyScan:
         self._root = path
         self._nesting = nesting
         self._stack: list[_Frame] = []
+        self._names: dict[str, tuple[str, str]] = {}
+        """Each name and its redacted form, by its spelling."""
+        self._has_secrets = True
+        """Whether a string without an escape may have something to redact beside the credentials in a URL."""
         self._pieces: list[str] = []
         self._event: dict[Path, str] = {}
         """The members of the current event that tell which text it continues."""
@@ -510,10 +526,12 @@ class _BodyScan:
         """(event, path, index of its piece, text, token) of each delta."""
 
     def redact(self, text: str) -> str:
+        self._has_secrets = self._redactor.may_have_secrets(text)
         end = 0
         for token in self._redactor.token_pattern.finditer(text):
-            if token.start() > end:
-                self._add_gap(text[end : token.start()])
+            start = token.start()
+            if start > end:
+                self._add_gap(text[end:start])
             self._pieces.append(self._redact_token(token))
             end = token.end()
         self._add_gap(text[end:])
@@ -524,32 +542,42 @@ class _BodyScan:
         self._pieces.append(self._redactor.redact_text(gap) if len(gap) >= _MIN_SECRET_LENGTH else gap)
 
     def _redact_token(self, token: re.Match[str]) -> str:
-        if token["bracket"]:
-            self._move(token["bracket"])
-        elif token["field"]:
+        kind, text = token.lastgroup, token[0]
+        if kind == "bracket":
+            self._move(text)
+        elif kind == "field":
             self._stack.clear()
+        elif kind == "colon" and self._stack and not self._stack[-1].is_array:
+            return self._redact_name(token)
         else:
-            return self._redact_name_or_value(token)
-        return token[0]
+            return self._redact_member(token)
+        return text
 
-    def _redact_name_or_value(self, token: re.Match[str]) -> str:
-        frame = self._stack[-1] if self._stack else None
-        if token["colon"] and frame is not None and not frame.is_array:
-            name = frame.name = _unescape(token["text"], is_raw=self._redactor.is_raw)
-            clean = self._redactor.redact_name(name)
-            return token[0] if clean == name else self._encode(clean, token)
+    def _redact_name(self, token: re.Match[str]) -> str:
+        raw_name, redactor = token["text"], self._redactor
+        if raw_name not in self._names:
+            name = _unescape(raw_name, is_raw=redactor.is_raw)
+            self._names[raw_name] = name, redactor.redact_name(name)
+        name, clean = self._names[raw_name]
+        self._stack[-1].name = name
+        return token[0] if clean == name else self._encode(clean, token)
+
+    def _redact_member(self, token: re.Match[str]) -> str:
         path, is_masked = self._next_member()
-        if token["scalar"]:
+        if token.lastgroup == "scalar":
             self._note_member(path, token[0])
             return self._cover_scalar(token[0]) if is_masked and token[0] != "null" else token[0]
+        raw_text = token["text"]
         if is_masked or _is_secret_text(path):
-            hidden = MASK if not self._redactor.filler else self._redactor.cover(token["text"])
+            hidden = MASK if not self._redactor.filler else self._redactor.cover(raw_text)
             return f'"{hidden}{token["close"]}{token["colon"] or ""}'
-        text = _unescape(token["text"], is_raw=self._redactor.is_raw)
+        text = _unescape(raw_text, is_raw=self._redactor.is_raw)
         if "delta" in path[self._event_depth :]:
             self._deltas.append((self._event, path[self._event_depth :], len(self._pieces), text, token))
             return token[0]
         self._note_member(path, text)
+        if not (self._has_secrets or "\\" in raw_text or "://" in raw_text):
+            return token[0]
         clean = self._redactor.redact_string(text, path, None, self._nesting)
         return token[0] if clean == text else self._encode(clean, token)
 
