@@ -29,7 +29,8 @@ from mockserver.documents.short_forms import LongReply, expand_items, expand_rep
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
-from mockserver.wire.redaction import configured_masks, mask_request, redact
+from mockserver.wire.masks import configured_masks
+from mockserver.wire.redaction import mask_request, redact
 from mockserver.wire.text_files import to_utf8
 
 __all__ = [

@@ -11,7 +11,7 @@ from mockserver import __version__
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 from mockserver.suggestions import choose_from
-from mockserver.wire.redaction import parse_masks, use_masks
+from mockserver.wire.masks import parse_masks, use_masks
 
 __all__ = ["group"]
 

@@ -19,7 +19,8 @@ from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import parse_exchange
 from mockserver.server.request_facts import item_texts
 from mockserver.wire import json
-from mockserver.wire.redaction import configured_masks, mask_request, redact, redact_body
+from mockserver.wire.masks import configured_masks
+from mockserver.wire.redaction import mask_request, redact, redact_body
 from mockserver.wire.sse import decode_frames
 from mockserver.wire.terminal import escape_unprintable
 from mockserver.wire.text_files import to_utf8

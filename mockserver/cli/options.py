@@ -13,7 +13,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.suggestions import choose_from
-from mockserver.wire.redaction import configured_masks, parse_masks, use_masks
+from mockserver.wire.masks import configured_masks, parse_masks, use_masks
 
 __all__ = [
     "ENV_PREFIX",

@@ -37,7 +37,8 @@ from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.settings import parse_body_size
-from mockserver.wire.redaction import configured_masks, require_maskable_key
+from mockserver.wire.masks import configured_masks
+from mockserver.wire.redaction import require_maskable_key
 
 if TYPE_CHECKING:
     from mockserver.live.endpoint import Endpoint

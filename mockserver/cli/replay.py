@@ -23,7 +23,7 @@ from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
-from mockserver.wire.redaction import configured_masks
+from mockserver.wire.masks import configured_masks
 from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:

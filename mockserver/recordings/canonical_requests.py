@@ -9,7 +9,8 @@ from typing import Any
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
 from mockserver.wire import json
-from mockserver.wire.redaction import NO_MASKS, Masks, mask_request, redact_body, redact_url
+from mockserver.wire.masks import NO_MASKS, Masks
+from mockserver.wire.redaction import mask_request, redact_body, redact_url
 
 __all__ = ["CanonicalRequest", "canonicalize_request"]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from mockserver.exchanges import Exchange, decode_content
 from mockserver.recordings.canonical_requests import CanonicalRequest, canonicalize_request
 from mockserver.wire import json
-from mockserver.wire.redaction import NO_MASKS, Masks, parse_masks
+from mockserver.wire.masks import NO_MASKS, Masks, parse_masks
 
 __all__ = ["PlaybackQueue", "reply_body", "request_of"]
 

@@ -20,13 +20,8 @@ from mockserver.recordings.canonical_requests import (
     canonicalize_request,
 )
 from mockserver.wire import json
-from mockserver.wire.redaction import (
-    NO_MASKS,
-    Masks,
-    mask_reply,
-    may_have_masked_members,
-    redact,
-)
+from mockserver.wire.masks import NO_MASKS, Masks
+from mockserver.wire.redaction import mask_reply, may_have_masked_members, redact
 from mockserver.wire.sse import decode_frames
 
 __all__ = [

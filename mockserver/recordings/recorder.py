@@ -29,7 +29,8 @@ from mockserver.recordings.recorded_exchanges import (
     unrecorded_reason,
 )
 from mockserver.server.state.journal import Entry, request_secrets
-from mockserver.wire.redaction import parse_masks, redact
+from mockserver.wire.masks import parse_masks
+from mockserver.wire.redaction import redact
 
 __all__ = ["Recorder", "RecorderOptions", "RecordingResult"]
 

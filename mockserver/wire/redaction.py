@@ -1,8 +1,7 @@
 """Redaction: remove secrets from texts, bodies, values and headers before they are written or printed.
 
 One table says where credentials are: `_SECRET_POINTERS` and `_URL_POINTERS` for members of bodies,
-`_SECRET_PARAMETER` for URLs, `wire.public_headers` for headers. A project adds its own masks (`mask` in
-`[tool.mockserver]`): JSON pointers and regular expressions, which RE2 matches in linear time.
+`_SECRET_PARAMETER` for URLs, `wire.public_headers` for headers. A project adds its own masks (`wire.masks`).
 
 Texts and bodies that are printed get `[redacted]`. Bytes that are recorded keep their length, so that chunks
 and offsets stay the same. Names of members are never masked for a short key, which could be an ordinary word.
@@ -12,29 +11,25 @@ from __future__ import annotations
 
 import json as stdlib_json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote, unquote
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire import json
+from mockserver.wire.masks import NO_MASKS, Masks, Path, configured_masks, ends_with
 from mockserver.wire.public_headers import is_public_header
 
 __all__ = [
     "MASK",
     "MIN_KEY_LENGTH",
-    "NO_MASKS",
     "REDACTED",
-    "Masks",
-    "configured_masks",
     "find_credentials",
     "mask",
     "mask_reply",
     "mask_request",
     "may_have_masked_members",
-    "parse_masks",
     "redact",
     "redact_body",
     "redact_header",
@@ -43,7 +38,6 @@ __all__ = [
     "redact_url",
     "redact_value",
     "require_maskable_key",
-    "use_masks",
 ]
 
 REDACTED = "[redacted]"
@@ -74,9 +68,6 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
-#: Steps that may precede a configured pointer: where a request or response is inside another value.
-_WRAPPERS = frozenset({"request", "response", "reply", "body", "shown", ""})
-
 #: The service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
 _KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
 #: Keys in replies: longer, because texts contain the names of packages and tasks.
@@ -105,108 +96,8 @@ _MAX_NESTING = 3
 #: Paths of which a redactor remembers whether they are masked.
 _MAX_KNOWN_PATHS = 1000
 
-_REGEX_PREFIX = "regex:"
-
 #: Fill the place of a secret in a text, and in bytes that are read as Latin-1.
 _TEXT_FILLER, _RAW_FILLER = "•", "*"
-
-Path: TypeAlias = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """What a project masks besides keys."""
-
-    pointers: tuple[str, ...] = ()
-    """JSON pointers into bodies; `*` matches any step."""
-    patterns: tuple[str, ...] = ()
-    """Regular expressions in RE2's syntax."""
-    steps: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-    _regexes: tuple[Any, ...] = field(default=(), compare=False, repr=False)
-
-    def union(self, other: Masks) -> Masks:
-        """The masks of both."""
-        if other == self or not other.as_options:
-            return self
-        return parse_masks(dict.fromkeys((*self.as_options, *other.as_options)))
-
-    @property
-    def as_options(self) -> tuple[str, ...]:
-        """The masks as `--mask` takes them."""
-        return (*self.pointers, *(_REGEX_PREFIX + each for each in self.patterns))
-
-    def covers(self, path: Path) -> bool:
-        """Whether a pointer names the member at a path."""
-        return any(_ends_with(path, steps) and _is_wrapper(path[: -len(steps)]) for steps in self.steps)
-
-    @property
-    def cover_prompt(self) -> bool:
-        """Whether a pointer names the last message, or a part of it, in either API."""
-        return any(_reaches_prompt(steps) for steps in self.steps)
-
-    def substitute(self, text: str, cover: Callable[[str], str]) -> str:
-        """`text` with everything that a pattern matches covered."""
-        for regex in self._regexes:
-            text = regex.sub(lambda match: cover(match[0]), text)
-        return text
-
-    def matches(self, text: str) -> Iterator[str]:
-        """Everything in `text` that a pattern matches."""
-        for regex in self._regexes:
-            yield from (match[0] for match in regex.finditer(text))
-
-
-NO_MASKS = Masks()
-_configured = NO_MASKS
-
-
-def parse_masks(options: Iterable[str]) -> Masks:
-    """Parse JSON pointers (`/metadata/user`) and patterns (`regex:…`). Raises ConfigurationError."""
-    pointers, patterns = [], []
-    for option in options:
-        if not isinstance(option, str):
-            raise ConfigurationError(f"mask {option!a}: a mask is a string")
-        if option.startswith(_REGEX_PREFIX):
-            patterns.append(option.removeprefix(_REGEX_PREFIX))
-        elif option.startswith("/") and "\x00" not in option:
-            pointers.append(option)
-        else:
-            raise ConfigurationError(
-                f"--mask {option!a}: a JSON pointer starts with /, such as /metadata/user, "
-                f"and a pattern with {_REGEX_PREFIX}"
-            )
-    steps = tuple(tuple(json.parse_pointer(each)) for each in pointers)
-    return Masks(tuple(pointers), tuple(patterns), steps, tuple(map(_compile_pattern, patterns)))
-
-
-def _compile_pattern(pattern: str) -> Any:
-    try:
-        import re2
-    except ImportError:
-        raise ConfigurationError(
-            f"--mask {_REGEX_PREFIX}{pattern}: patterns need RE2: pip install 'responses-mockserver[mask]'"
-        ) from None
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        regex = re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
-        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {reason}") from None
-    if regex.search(""):
-        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: the pattern matches an empty text")
-    return regex
-
-
-def use_masks(masks: Masks) -> None:
-    """Apply these masks to everything that this process writes or prints from now on."""
-    global _configured  # noqa: PLW0603 (one policy for a process, so that no output can miss it)
-    _configured = masks
-
-
-def configured_masks() -> Masks:
-    """The masks of this process."""
-    return _configured
 
 
 def require_maskable_key(key: str, name: str) -> str:
@@ -221,7 +112,7 @@ def require_maskable_key(key: str, name: str) -> str:
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Redact a text of no particular format: secrets, credentials in URLs, whatever looks like a key or matches."""
-    return _redactor(tuple(secrets), _configured).redact_text(text)
+    return _redactor(tuple(secrets), configured_masks()).redact_text(text)
 
 
 def redact_keys(text: str, secrets: Iterable[str] = ()) -> str:
@@ -231,24 +122,24 @@ def redact_keys(text: str, secrets: Iterable[str] = ()) -> str:
 
 def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
     """Redact a URL, with or without its scheme and host."""
-    redactor = _redactor(tuple(secrets), _configured)
+    redactor = _redactor(tuple(secrets), configured_masks())
     return redactor.redact_text(redactor.redact_parameters(url) if "?" in url else url)
 
 
 def redact_body(text: str, secrets: Iterable[str] = ()) -> str:
     """Redact a body, whether or not it is valid: JSON, a stream, or a text."""
-    return _redactor(tuple(secrets), _configured).redact_body(text)
+    return _redactor(tuple(secrets), configured_masks()).redact_body(text)
 
 
 def redact_value(value: Any, secrets: Iterable[str] = (), pointer: str = "") -> Any:
     """Redact a JSON value that is at `pointer` of a body."""
-    redactor = _redactor(tuple(secrets), _configured)
+    redactor = _redactor(tuple(secrets), configured_masks())
     return redactor.redact_value(value, tuple(json.parse_pointer(pointer)), [])
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """Like `redact`, but keep the length of the text."""
-    return _redactor(tuple(secrets), _configured, _TEXT_FILLER).redact_text(text)
+    return _redactor(tuple(secrets), configured_masks(), _TEXT_FILLER).redact_text(text)
 
 
 def redact_header(name: str, value: str, secrets: Iterable[str] = ()) -> tuple[str, str]:
@@ -287,12 +178,12 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    if not (_configured.as_options or _has_credential_sign(body)):
+    if not (configured_masks().as_options or _has_credential_sign(body)):
         return ()
     value = json.loads_or_none(body)
-    if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not _configured.pointers:
+    if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not configured_masks().pointers:
         return _find_in_large_request(value, body.decode(errors="replace"))
-    return () if value is None else mask_request(value, (), _configured)[1]
+    return () if value is None else mask_request(value, (), configured_masks())[1]
 
 
 def _has_credential_sign(body: bytes) -> bool:
@@ -303,7 +194,7 @@ def _has_credential_sign(body: bytes) -> bool:
 
 def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ...]:
     """The credentials of its tools and URLs; to walk through all of a large value takes too long for a log."""
-    redactor, removed = _redactor((), _configured), list[str]()
+    redactor, removed = _redactor((), configured_masks()), list[str]()
     holder = value.get("request", value)
     if isinstance(holder, Mapping):
         redactor.redact_value(holder.get("tools"), ("tools",), removed)
@@ -314,7 +205,7 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
         if match is not None:
             redactor.redact_parameters(match[0], is_absolute=True, removed=removed)
         start = plain.find("://", match.end() if match is not None else start + 3)
-    removed += _configured.matches(plain)
+    removed += configured_masks().matches(plain)
     return tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
 
 
@@ -421,7 +312,7 @@ class _Redactor:
     def redact_string(self, text: str, path: Path, removed: list[str] | None, nesting: int = 0) -> str:
         """A string value of a body."""
         if "://" in text:
-            every = any(_ends_with(path, each) for each in _URL_POINTERS)
+            every = any(ends_with(path, each) for each in _URL_POINTERS)
             text = _AFTER_SCHEME.sub(
                 lambda match: self.redact_parameters(
                     match[0], is_absolute=True, every=every, removed=removed
@@ -443,7 +334,7 @@ class _Redactor:
     def is_masked(self, path: Path) -> bool:
         known = self._masked_paths.get(path)
         if known is None:
-            known = any(_ends_with(path, each) for each in _SECRET_POINTERS) or self._masks.covers(path)
+            known = any(ends_with(path, each) for each in _SECRET_POINTERS) or self._masks.covers(path)
             if len(self._masked_paths) < _MAX_KNOWN_PATHS:
                 self._masked_paths[path] = known
         return known
@@ -666,28 +557,9 @@ def _credentials_in(value: Any) -> Iterator[str]:
                 yield from _credentials_in(each)
 
 
-def _ends_with(path: Path, steps: Path) -> bool:
-    if len(path) < len(steps):
-        return False
-    return all(step in ("*", name) for step, name in zip(reversed(steps), reversed(path), strict=False))
-
-
-def _reaches_prompt(steps: Path) -> bool:
-    """Whether steps, with any number in place of `*`, are a prompt's or those of what holds it."""
-    named = tuple("*" if each.isdecimal() else each for each in steps)
-    return named[:1] in (("input",), ("messages",)) and named[1:] == _PROMPT_STEPS[: len(named) - 1]
-
-
-_PROMPT_STEPS = ("*", "content", "*", "text")
-
-
 def _is_secret_text(path: Path) -> bool:
     """Whether a text at this path is a credential."""
-    return path[-1:] == ("headers",) and any(_ends_with(path, each) for each in _SECRET_TEXT_POINTERS)
-
-
-def _is_wrapper(path: Path) -> bool:
-    return all(each in _WRAPPERS or each == "*" or each.isdecimal() for each in path)
+    return path[-1:] == ("headers",) and any(ends_with(path, each) for each in _SECRET_TEXT_POINTERS)
 
 
 def _variants(secret: str) -> Iterator[str]:

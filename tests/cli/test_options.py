@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.wire import json
-from mockserver.wire.redaction import configured_masks, use_masks
+from mockserver.wire.masks import configured_masks, use_masks
 from tests.cli.conftest import RunCli
 
 MODEL = "qwen3-max-2026-01-23"

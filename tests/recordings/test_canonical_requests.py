@@ -12,7 +12,8 @@ from mockserver.recordings.canonical_requests import (
     canonicalize_request,
 )
 from mockserver.wire import json
-from mockserver.wire.redaction import mask_request, parse_masks
+from mockserver.wire.masks import parse_masks
+from mockserver.wire.redaction import mask_request
 
 VALUE = {"a": {"b": ["x", {"c": "secret text"}], "~/": "odd"}, "list": [{"k": "1"}, {"k": 2}]}
 

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire import json
+from mockserver.wire.masks import NO_MASKS, parse_masks
 from mockserver.wire.redaction import (
     MASK,
-    NO_MASKS,
     REDACTED,
     find_credentials,
     mask_reply,
     mask_request,
-    parse_masks,
     redact,
     redact_body,
     redact_headers,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from mockserver.contract.findings import Finding
 from mockserver.replies.templates import StreamFrames
 from mockserver.wire import json, redaction
+from mockserver.wire.masks import configured_masks
 
 __all__ = [
     "BodyText",
@@ -217,7 +218,7 @@ class Entry:
     @property
     def unmasked_prompt(self) -> str:
         """The prompt, or `[masked]` if the project masks it. Redact it before you show it."""
-        is_masked = bool(self.prompt) and redaction.configured_masks().cover_prompt
+        is_masked = bool(self.prompt) and configured_masks().cover_prompt
         return redaction.MASK if is_masked else self.prompt
 
     @property

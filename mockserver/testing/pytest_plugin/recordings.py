@@ -40,7 +40,7 @@ from mockserver.testing.local_server import GRACE_SECONDS, LocalServer
 from mockserver.testing.pytest_plugin.options import RECORD_MODES, RecordMode
 from mockserver.testing.server_settings import DEFAULT_API_KEY
 from mockserver.wire import json
-from mockserver.wire.redaction import NO_MASKS, Masks, configured_masks
+from mockserver.wire.masks import NO_MASKS, Masks, configured_masks
 
 if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.live_endpoint import LiveSettings

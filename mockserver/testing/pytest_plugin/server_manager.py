@@ -31,7 +31,8 @@ from mockserver.testing.pytest_plugin.settings import (
 )
 from mockserver.testing.pytest_plugin.transcript import RemovedRequests, session_transcript
 from mockserver.testing.server_settings import ServerSettings, validate_settings
-from mockserver.wire.redaction import redact, use_masks
+from mockserver.wire.masks import use_masks
+from mockserver.wire.redaction import redact
 
 if TYPE_CHECKING:
     from mockserver.live.relay import Relay

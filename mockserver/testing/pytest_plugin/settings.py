@@ -20,7 +20,7 @@ from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
 from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
-from mockserver.wire.redaction import Masks, parse_masks
+from mockserver.wire.masks import Masks, parse_masks
 
 __all__ = [
     "BUDGET",

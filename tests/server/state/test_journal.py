@@ -11,7 +11,7 @@ from mockserver.server.http.access_log import format_entry
 from mockserver.server.http.log_formats import format_json
 from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
 from mockserver.wire import json
-from mockserver.wire.redaction import configured_masks, parse_masks, use_masks
+from mockserver.wire.masks import configured_masks, parse_masks, use_masks
 from tests.api_client import ApiClient
 
 
