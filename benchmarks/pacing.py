@@ -32,7 +32,7 @@ import uvloop
 
 from mockserver.profiles import load_profile
 from mockserver.replies.script import Message, Script
-from mockserver.replies.templates import TemplateValues, compile_stream
+from mockserver.replies.templates import FixedValues, compile_stream, reply_slots
 from mockserver.replies.usage import count_tokens
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.delivery.steps import Send
@@ -182,9 +182,9 @@ def _measure_pacing() -> float:
     words = "Artificial intelligence is a branch of computer science. ".split(" ")
     script = Script((Message(tuple(f"{word} " for word in words * 4 if word)),))
     template = compile_stream(script, PROFILE, "wire", MODEL)
-    values = TemplateValues("resp_1", 1, 1, 2, b"[]", b'"auto"', ["msg_1"], [])
     echoes = (b"null",) * len(load_profile(PROFILE).echoes)
-    pieces = template.render(values._replace(echoes=echoes))
+    fixed = FixedValues(1, 2, b"[]", b'"auto"', echoes)
+    pieces = template.render(reply_slots(template.rendering, "resp_1", 1, fixed.slots(), ["msg_1"]))
     pace = parse_pace(f"model:{TTFT_MS},{TOKENS_PER_SECOND}")
     assert pace is not None
     best = float("inf")

@@ -21,8 +21,8 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the current time."""
 
-    def reply_timestamp(self, step: int) -> int:
-        """Return the time, in whole seconds, to write into the reply to turn `step` of a conversation."""
+    def reply_timestamp(self, now: float, step: int) -> int:
+        """Return the time, in whole seconds, to write at `now` into the reply to turn `step` of a conversation."""
 
 
 class SystemClock:
@@ -31,8 +31,8 @@ class SystemClock:
     def now(self) -> float:
         return time.time()
 
-    def reply_timestamp(self, step: int) -> int:
-        return int(time.time())
+    def reply_timestamp(self, now: float, step: int) -> int:
+        return int(now)
 
 
 class SteppedClock:
@@ -53,8 +53,8 @@ class SteppedClock:
     def now(self) -> float:
         return self._now
 
-    def reply_timestamp(self, step: int) -> int:
-        return int(self._now) + step
+    def reply_timestamp(self, now: float, step: int) -> int:
+        return int(now) + step
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward. Raises ConfigurationError for a negative number, or past `MAX_TIME`."""

@@ -283,7 +283,6 @@ class PassThroughChecker:
         )
         model, prompt = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
         details = EntryDetails(
-            pass_through.request_id,
             model if isinstance(model, str) else "",
             prompt if isinstance(prompt, str) else "",
             pass_through.exchange_name,
@@ -304,6 +303,7 @@ class PassThroughChecker:
             pass_through.status,
             tuple(pass_through.reply_chunks),
             pass_through.is_stream,
+            pass_through.request_id,
             details,
         )
         entry.left = pass_through.client_disconnected

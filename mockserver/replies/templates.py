@@ -33,16 +33,17 @@ from mockserver.wire import json, sse
 
 __all__ = [
     "DEFAULT_SHAPE",
+    "FixedValues",
     "ReplyTemplate",
     "SlotValues",
     "StreamFrames",
     "StreamTemplate",
     "TemplateShape",
-    "TemplateValues",
     "compile_reply",
     "compile_stream",
     "render_failed_reply",
     "render_failed_stream",
+    "reply_slots",
 ]
 
 _MARKER_TOKEN = secrets.token_hex(8)
@@ -64,72 +65,77 @@ class TemplateShape(NamedTuple):
 _COMMON_SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
 
 
-class TemplateValues(NamedTuple):
-    """What a request fills into a template."""
+SlotValues: TypeAlias = tuple[bytes, ...]
 
-    response_id: str
-    created_at: int
+
+class FixedValues(NamedTuple):
+    """What a request fills into every reply to it."""
+
     input_tokens: int
     total_tokens: int
     tools: bytes
     """The echoed tools, as JSON."""
     tool_choice: bytes
     """The echoed choice, as JSON."""
-    item_ids: Sequence[str]
-    call_ids: Sequence[str]
-    """One per function call that needs a generated id."""
     echoes: tuple[bytes, ...] = ()
     """The profile's echoed members, then the optional ones of the request, as JSON."""
     cache_tokens: tuple[bytes, ...] = ()
     """Tokens read from and added to the session cache, if it is on."""
 
-    def slot_values(self, rendering: Rendering) -> tuple[bytes, ...]:
-        """The values as bytes, in the order of the slots."""
-        values = (
-            self.response_id.encode(),
-            rendering.encode_timestamp(self.created_at),
+    def slots(self) -> SlotValues:
+        """The values in the order of the slots."""
+        return (
             b"%d" % self.input_tokens,
             b"%d" % self.total_tokens,
             self.tools,
             self.tool_choice,
             *self.echoes,
             *self.cache_tokens,
-            *map(str.encode, self.item_ids),
         )
-        return (*values, *map(str.encode, self.call_ids)) if self.call_ids else values
+
+
+def reply_slots(
+    rendering: Rendering, response_id: str, created_at: int, fixed: SlotValues, ids: Sequence[str]
+) -> SlotValues:
+    """The values of one reply; `ids` are those of its items, then of the function calls that need one."""
+    return (
+        response_id.encode(),
+        rendering.encode_timestamp(created_at),
+        *fixed,
+        *[each.encode() for each in ids],
+    )
 
 
 #: A reply that no request parameter changes.
 DEFAULT_SHAPE = TemplateShape()
 
-SlotValues: TypeAlias = tuple[bytes, ...]
-_CompiledPart: TypeAlias = tuple[bytes, Callable[[SlotValues], Any]]
-
 
 class ReplyTemplate(NamedTuple):
     """The body of a reply without `stream`."""
 
-    part: _CompiledPart
+    form: bytes
+    pick: Callable[[SlotValues], Any]
     rendering: Rendering
 
-    def render(self, values: TemplateValues) -> bytes:
-        """The body with the values filled in."""
-        form, pick = self.part
-        body: bytes = form % pick(values.slot_values(self.rendering))
-        return body
+    def render(self, slots: SlotValues) -> tuple[bytes]:
+        """The body with the values filled in, in one piece."""
+        return (self.form % self.pick(slots),)
 
 
 @dataclass(frozen=True)
 class StreamTemplate:
     """The frames of a stream: one per event, and one for `[DONE]` if the profile has it."""
 
-    parts: tuple[_CompiledPart, ...]
+    parts: tuple[tuple[bytes, int], ...]
+    """Each frame's form, and the number of its selection of values."""
+    picks: tuple[Callable[[SlotValues], Any], ...]
+    """The selections, each of which many frames share."""
     rendering: Rendering
     slot_count: int
 
-    def render(self, values: TemplateValues) -> StreamFrames:
+    def render(self, slots: SlotValues) -> StreamFrames:
         """One frame per event, with the values filled in."""
-        return StreamFrames(self, values.slot_values(self.rendering))
+        return StreamFrames(self, slots)
 
     @cached_property
     def token_counts(self) -> tuple[int, ...]:
@@ -145,7 +151,7 @@ class StreamTemplate:
     def slot_uses(self) -> tuple[int, ...]:
         """How often each value is in the frames."""
         numbers: Any = range(self.slot_count)
-        uses = Counter(slot for _, pick in self.parts for slot in pick(numbers))
+        uses = Counter(slot for _, number in self.parts for slot in self.picks[number](numbers))
         return tuple(uses[slot] for slot in range(self.slot_count))
 
 
@@ -165,9 +171,9 @@ class StreamFrames(Sequence[bytes]):
         return len(self.template.parts)
 
     def __iter__(self) -> Iterator[bytes]:
-        slots = self._slots
-        for form, pick in self.template.parts:
-            yield form % pick(slots)
+        picked = [pick(self._slots) for pick in self.template.picks]
+        for form, number in self.template.parts:
+            yield form % picked[number]
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -176,8 +182,8 @@ class StreamFrames(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
             return tuple(self)[index]
-        form, pick = self.template.parts[index]
-        frame: bytes = form % pick(self._slots)
+        form, number = self.template.parts[index]
+        frame: bytes = form % self.template.picks[number](self._slots)
         return frame
 
     @property
@@ -195,7 +201,8 @@ def compile_reply(
     facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
     loaded = load_rendering(profile, rendering)
     response = loaded.reply_layout.apply("response", build_response(script, facts, load_profile(profile)))
-    return ReplyTemplate(_compile_part(json.dumps(response), slot_positions), loaded)
+    form, used = _compile_part(json.dumps(response), slot_positions)
+    return ReplyTemplate(form, _picker(used), loaded)
 
 
 @lru_cache(maxsize=1024)
@@ -206,8 +213,14 @@ def compile_stream(
     facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
     loaded = load_rendering(profile, rendering)
     frames = _stream_frames(build_events(script, facts, load_profile(profile)), load_profile(profile), loaded)
-    parts = tuple(_compile_part(frame, slot_positions) for frame in frames)
-    return StreamTemplate(parts, loaded, len(slot_positions))
+    parts = [_compile_part(frame, slot_positions) for frame in frames]
+    selections = {used: number for number, used in enumerate(dict.fromkeys(used for _, used in parts))}
+    return StreamTemplate(
+        tuple((form, selections[used]) for form, used in parts),
+        tuple(map(_picker, selections)),
+        loaded,
+        len(slot_positions),
+    )
 
 
 def _stream_frames(events: list[JSONObject], profile: Profile, rendering: Rendering) -> Iterator[bytes]:
@@ -287,16 +300,19 @@ def _value_marker(slot: str) -> str:
     return f"\2{_MARKER_TOKEN}:{slot}\2"
 
 
-def _compile_part(rendered: bytes, slot_positions: dict[bytes, int]) -> _CompiledPart:
+def _compile_part(rendered: bytes, slot_positions: dict[bytes, int]) -> tuple[bytes, tuple[int, ...]]:
+    """(bytes with `%b` in place of each marker, the positions of the values to fill in)."""
     used: list[int] = []
 
     def replace(match: re.Match[bytes]) -> bytes:
         used.append(slot_positions[match[1] or match[2]])
         return b"%b"
 
-    form = _MARKER.sub(replace, rendered.replace(b"%", b"%%"))
+    return _MARKER.sub(replace, rendered.replace(b"%", b"%%")), tuple(used)
+
+
+def _picker(used: tuple[int, ...]) -> Callable[[SlotValues], Any]:
     if not used:
-        return form, lambda filled: ()
+        return lambda slots: ()
     # itemgetter of one index returns the value itself, but formatting needs a tuple.
-    pick = itemgetter(*used) if len(used) > 1 else itemgetter(slice(used[0], used[0] + 1))
-    return form, pick
+    return itemgetter(*used) if len(used) > 1 else itemgetter(slice(used[0], used[0] + 1))

@@ -174,10 +174,17 @@ class StubBuilder:
         return self._add_stub(self._reply_function(function, delivery), build_delivery(delivery), name)
 
     def _resolve(
-        self, content: Sequence[ReplyContent], options: ReplyOptions, delivery: Mapping[str, Any]
+        self,
+        content: Sequence[ReplyContent],
+        options: ReplyOptions,
+        delivery: Mapping[str, Any],
+        *,
+        may_fail: bool = False,
     ) -> ResolvedReply:
         resolved = resolve_reply(content, options, delivery)
         if not isinstance(resolved.reply, Script):
+            return resolved
+        if may_fail and resolved.reply.status == "failed":
             return resolved
         script = self._prepare_script(resolved.reply, is_invalid=resolved.delivery.invalid)
         return resolved._replace(reply=script)
@@ -188,7 +195,9 @@ class StubBuilder:
         """The function with its result checked; `delivery` applies to every result."""
 
         def build(request: IncomingRequest) -> FunctionReply:
-            reply, built_delivery, name = self._resolve([function(request)], ReplyOptions(), delivery)
+            reply, built_delivery, name = self._resolve(
+                [function(request)], ReplyOptions(), delivery, may_fail=True
+            )
             if name or reply is None:
                 raise ConfigurationError("the name of a stub is an argument of reply(), not of its result")
             return FunctionReply(reply, built_delivery)

@@ -20,7 +20,7 @@ from mockserver.replies.script import (
     Usage,
     message_script,
 )
-from mockserver.replies.templates import TemplateValues, compile_reply, compile_stream
+from mockserver.replies.templates import FixedValues, SlotValues, compile_reply, compile_stream, reply_slots
 from mockserver.replies.usage import count_text_tokens
 from mockserver.wire import json
 from mockserver.wire.sse import Decoder
@@ -50,19 +50,31 @@ SCRIPTS = st.builds(
 )
 
 
-def template_values(script: Script, input_tokens: int = 30) -> TemplateValues:
+def slots_for(
+    script: Script,
+    rendering: str = "wire",
+    input_tokens: int = 30,
+    tools: bytes = b"[]",
+    tool_choice: bytes = b'"auto"',
+) -> SlotValues:
     from mockserver.replies.usage import count_output_tokens
 
-    return TemplateValues(
-        response_id="b8104cd2-ee57-903d-aae0-93d99254a000",
-        created_at=1769084048,
-        input_tokens=input_tokens,
-        total_tokens=input_tokens + count_output_tokens(script)[0],
-        tools=b"[]",
-        tool_choice=b'"auto"',
-        item_ids=[f"msg_{at}" for at in range(len(script.items))],
-        call_ids=[f"call_{at}" for at in range(len(script.calls_without_id))],
+    fixed = FixedValues(input_tokens, input_tokens + count_output_tokens(script)[0], tools, tool_choice)
+    return reply_slots(
+        load_rendering(PROFILE, rendering),
+        "b8104cd2-ee57-903d-aae0-93d99254a000",
+        1769084048,
+        fixed.slots(),
+        [
+            *(f"msg_{at}" for at in range(len(script.items))),
+            *(f"call_{at}" for at in range(len(script.calls_without_id))),
+        ],
     )
+
+
+def render_reply(script: Script, rendering: str = "wire", **values: Any) -> bytes:
+    (body,) = compile_reply(script, PROFILE, rendering, MODEL).render(slots_for(script, rendering, **values))
+    return body
 
 
 def text_of(item: Item) -> Any:
@@ -72,9 +84,9 @@ def text_of(item: Item) -> Any:
 @pytest.mark.parametrize("rendering", ["wire", "documented"])
 @given(script=SCRIPTS)
 def test_any_script_passes_the_contract_checker(rendering: str, script: Script) -> None:
-    frames = compile_stream(script, PROFILE, rendering, MODEL).render(template_values(script))
+    frames = compile_stream(script, PROFILE, rendering, MODEL).render(slots_for(script, rendering))
     assert check_stream(b"".join(frames)) == []
-    body = compile_reply(script, PROFILE, rendering, MODEL).render(template_values(script))
+    body = render_reply(script, rendering)
     assert check_response(body) == []
     texts = [
         (item.get("content") or item.get("summary") or [{}])[0].get("text")
@@ -87,10 +99,7 @@ def test_any_script_passes_the_contract_checker(rendering: str, script: Script) 
 
 def test_compiled_script_is_reused_across_requests() -> None:
     script = message_script("100% sure")
-    one, two = (
-        compile_reply(script, PROFILE, "wire", MODEL).render(template_values(script, tokens))
-        for tokens in (30, 77)
-    )
+    one, two = (render_reply(script, input_tokens=tokens) for tokens in (30, 77))
     assert json.loads(one)["usage"]["input_tokens"] == 30
     assert json.loads(two)["usage"]["input_tokens"] == 77
     assert json.loads(one)["output"] == json.loads(two)["output"]
@@ -100,18 +109,15 @@ def test_compiled_script_is_reused_across_requests() -> None:
 def test_echoed_json_is_unchanged() -> None:
     script = message_script("x")
     tools = b'[{"type":"web_search","z":1,"a":"%b"}]'
-    values = template_values(script)._replace(tools=tools, tool_choice=b'{"type":"x"}')
-    body = compile_reply(script, PROFILE, "wire", MODEL).render(values)
+    body = render_reply(script, tools=tools, tool_choice=b'{"type":"x"}')
     assert tools in body
     assert json.loads(body)["tool_choice"] == {"type": "x"}
 
 
 def test_renderings_have_equal_content() -> None:
     script = message_script("x")
-    wire = json.loads(compile_reply(script, PROFILE, "wire", MODEL).render(template_values(script)))
-    documented = json.loads(
-        compile_reply(script, PROFILE, "documented", MODEL).render(template_values(script))
-    )
+    wire = json.loads(render_reply(script))
+    documented = json.loads(render_reply(script, "documented"))
     assert list(documented) == ["id", "created_at", "model", "object", "status", "output", "usage"]
     assert (wire["created_at"], repr(documented["created_at"])) == (1769084048, "1769084048.0")
     assert {name: wire[name] for name in documented} == documented
@@ -120,7 +126,7 @@ def test_renderings_have_equal_content() -> None:
 
 @given(script=SCRIPTS)
 def test_frames_are_a_sequence_that_knows_its_size_and_tokens(script: Script) -> None:
-    frames = compile_stream(script, PROFILE, "wire", MODEL).render(template_values(script))
+    frames = compile_stream(script, PROFILE, "wire", MODEL).render(slots_for(script))
     rendered = tuple(frames)
     assert (len(frames), frames[-1], frames[1:3]) == (len(rendered), rendered[-1], rendered[1:3])
     assert frames.size == sum(map(len, rendered))

@@ -59,7 +59,6 @@ async def respond_chat(
     responses_seed = ReplySeed(session.ids, responses_digest, reply_seed.occurrence)
     selected = select_reply(session, incoming, responses_seed, scenario)
     details = EntryDetails(
-        reply_seed.request_id,
         incoming.model,
         incoming.prompt,
         selected.stub_name,
@@ -79,7 +78,8 @@ async def respond_chat(
         if incoming.stream
         else (json.dumps(build_chat_completion(script, facts)),)
     )
-    reply = RenderedReply(details, pieces, incoming.stream, delivery=selected.delivery)
+    request_id = reply_seed.request_id
+    reply = RenderedReply(request_id, details, pieces, incoming.stream, delivery=selected.delivery)
     if selected.delivery.invalid:
         return reply._replace(details=mark_invalid(details), fault_name=INVALID_CONTENT)
     return reply
@@ -193,7 +193,7 @@ def _chat_facts(
     return ChatFacts(
         # chatcmpl- and the id of the request: live recordings, 2025 and 2026.
         f"chatcmpl-{reply_seed.request_id}",
-        session.clock.reply_timestamp(request.turn - 1 + reply_seed.occurrence),
+        session.clock.reply_timestamp(session.clock.now(), request.turn - 1 + reply_seed.occurrence),
         request.model,
         tokens,
         tuple(format_call_id(digits) for digits in reply_seed.item_digits(len(script.items))),

@@ -8,10 +8,10 @@ the order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.bodies.requests import ignored_parameters
@@ -19,25 +19,35 @@ from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.replies.script import Script
-from mockserver.replies.templates import TemplateShape, TemplateValues, compile_reply, compile_stream
+from mockserver.replies.templates import (
+    ReplyTemplate,
+    StreamTemplate,
+    TemplateShape,
+    compile_reply,
+    compile_stream,
+    reply_slots,
+)
 from mockserver.replies.truncation import truncate_to_tokens
+from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
+from mockserver.server.engine.plan import ReplyPlan, RequestPlan
 from mockserver.server.engine.rendered_replies import (
     RenderedReply,
     mark_invalid,
     render_exchange_reply,
     render_fault,
 )
-from mockserver.server.engine.selection import select_reply
+from mockserver.server.engine.selection import SelectedReply, select_reply
 from mockserver.server.engine.template_values import (
     ReplySeed,
+    build_fixed_slots,
+    build_item_ids,
     build_shape,
-    build_values,
     count_input_tokens,
 )
 from mockserver.server.errors import ApiError, error_from_finding, error_from_invalid_json
-from mockserver.server.large_bodies import LARGE_BODY_BYTES, digest_request, run_beside_loop
+from mockserver.server.large_bodies import digest_request, run_beside_loop
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.earlier_calls import (
@@ -46,7 +56,7 @@ from mockserver.server.state.earlier_calls import (
     check_outputs_of_calls,
 )
 from mockserver.server.state.journal import EntryDetails
-from mockserver.server.state.parsed_requests import MAX_PARSED_BYTES, ParsedRequest
+from mockserver.server.state.request_cache import MAX_CACHED_BYTES
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -78,63 +88,77 @@ async def respond(
     `session_cache`: the request asks for the session cache. `headers` are for matchers and limits.
     `scenario` names the stub, exchange or scenario that answers.
     """
-    request = session.parsed_requests.get(path, raw_body, session.request_checker)
+    request = session.plans.get(session.version + session.stubs.version, path, raw_body)
     if request is None:
-        request = await _read_new_request(raw_body, session, path)
-    body, findings, facts, digest = request
-    continues = facts.previous_response_id is not None or facts.conversation_id is not None
-    parent = await find_parent(session, store, facts) if continues else None
-    has_calls = parent is not None or body["input"].__class__ is not str
-    calls = (
-        await run_beside_loop(_check_calls, raw_body, body, parent, findings, session.profile)
-        if has_calls
-        else None
-    )
-    if session.limiter is not None:
+        request = await _plan_request(raw_body, session, path)
+    facts, calls, parent = request.facts, request.calls, None
+    if request.continues:
+        parent = await find_parent(session, store, facts)
+        calls = await run_beside_loop(_check_calls, raw_body, request, parent, session.profile)
+    limiter = session.limiter
+    if limiter is not None:
         _count_request(session, facts, parent, headers)
-    reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
-    after, turn = (parent.stub_name, parent.turn + 1) if parent else (None, 1)
-    incoming = IncomingRequest(body, facts, headers, after, turn)
-    stub_name, script, delivery = select_reply(session, incoming, reply_seed, scenario)
-    details = _entry_details(incoming, reply_seed, stub_name, findings, session.profile)
-    details = mark_invalid(details) if delivery.invalid else details
-    if not isinstance(script, Script):
-        if isinstance(script, RequestedFault):
-            return render_fault(session, script, reply_seed, details, stream=facts.stream, delivery=delivery)
-        return render_exchange_reply(script, details, delivery)
-    if facts.max_output_tokens is not None:
-        script = _limit_output_tokens(script, facts, session.profile)
-    tokens = count_input_tokens(facts, parent, script, session.profile)
-    if session.limiter is not None:
-        tokens = session.limiter.limit_context(tokens)
-    cache = _session_cache_for(session, parent, tokens) if session_cache else None
-    values = build_values(session, facts, body, parent, script, reply_seed, tokens, cache)
-    if session.limiter is not None:
-        _count_output(session, facts, values, headers)
-    pieces, response = _render_pieces(session, facts, script, values, build_shape(session, body, cache))
-    record = build_record(session, facts, parent, values, stub_name, cache, raw_body, response)
-    record = record if calls is None else record._replace(calls=calls)
+    reply_seed = ReplySeed(session.ids, request.digest, session.next_occurrence(request.digest))
+    reply = request.reply
+    if reply is None or scenario is not None or session_cache:
+        turn = _TurnContext(parent, headers, scenario, session_cache)
+        planned = _plan_reply(session, request, reply_seed, turn)
+        if isinstance(planned, RenderedReply):
+            return planned
+        reply = planned
+    if limiter is not None:
+        _count_output(session, facts, reply, headers)
+    now = session.clock.now()
+    step = reply_seed.occurrence if parent is None else parent.turn + reply_seed.occurrence
+    response_id = reply_seed.response_id(session.profile)
+    template, stored_template = reply.template, reply.stored_template
+    slots = reply_slots(
+        template.rendering,
+        response_id,
+        session.clock.reply_timestamp(now, step),
+        reply.fixed_slots,
+        reply.item_ids.draw(reply_seed),
+    )
+    pieces = template.render(slots)
+    stored = pieces[0] if stored_template is None else stored_template.render(slots)[0]
+    record = build_record(
+        session,
+        response_id,
+        parent,
+        now,
+        reply.details.stub_name,
+        reply.total_tokens - facts.instruction_tokens,
+        (raw_body, stored),
+        calls,
+    )
+    if reply.cache is not None:
+        record = reply.cache.apply_to(record, session.profile)
     if facts.conversation_id is not None:
         await append_turn(store, facts.conversation_id, record, raw_body)
     if facts.store:
         await store.put(record)
-    fault_name = INVALID_CONTENT if delivery.invalid else ""
-    return RenderedReply(details, pieces, facts.stream, fault_name=fault_name, delivery=delivery)
-
-
-async def _read_new_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest:
-    """The request, read and checked, beside the event loop if it is large."""
-    request = (
-        await run_beside_loop(_read_request, raw_body, session, path)
-        if len(raw_body) > LARGE_BODY_BYTES
-        else _read_request(raw_body, session, path)
+    return RenderedReply(
+        reply_seed.request_id,
+        reply.details,
+        pieces,
+        facts.stream,
+        200,
+        (),
+        (),
+        reply.fault_name,
+        reply.delivery,
     )
-    if len(raw_body) <= MAX_PARSED_BYTES:
-        session.parsed_requests.add(path, raw_body, request)
+
+
+async def _plan_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
+    """The plan of a request that comes for the first time, made beside the event loop if it is large."""
+    request = await run_beside_loop(_read_request, raw_body, session, path)
+    if len(raw_body) <= MAX_CACHED_BYTES:
+        session.plans.add(path, raw_body, request)
     return request
 
 
-def _read_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest:
+def _read_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
     """The request, read and checked; ApiError if it is invalid.
 
     It changes no state, so that it can run in any thread.
@@ -149,7 +173,76 @@ def _read_request(raw_body: bytes, session: Session, path: str) -> ParsedRequest
             raise _refusal(body, finding, findings, session.profile)
     facts = parse_request(body, session.profile)
     digest = digest_request(path, body, len(raw_body))
-    return ParsedRequest(body, findings, facts, digest)
+    # A request without findings has no parameter that the profile ignores.
+    ignored = tuple(ignored_parameters(body, session.profile)) if findings else ()
+    details = EntryDetails(facts.model, facts.prompt, None, findings, ignored)
+    calls = None if body["input"].__class__ is str else calls_before_reply(None, body["input"])
+    return RequestPlan(body, findings, facts, digest, details, calls)
+
+
+class _TurnContext(NamedTuple):
+    """What beside the bytes of a request decides its reply."""
+
+    parent: ResponseRecord | None
+    headers: Mapping[bytes, bytes]
+    scenario: str | None
+    session_cache: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing of the kind, except for headers."""
+        return self.parent is None and self.scenario is None and not self.session_cache
+
+
+def _plan_reply(
+    session: Session, request: RequestPlan, reply_seed: ReplySeed, turn: _TurnContext
+) -> ReplyPlan | RenderedReply:
+    """The reply that is selected for a request: a plan for a script, rendered already for all others."""
+    parent, facts, profile = turn.parent, request.facts, session.profile
+    after, number = (parent.stub_name, parent.turn + 1) if parent else (None, 1)
+    incoming = IncomingRequest(request.body, facts, turn.headers, after, number)
+    selected = select_reply(session, incoming, reply_seed, turn.scenario)
+    details = request.details
+    if selected.stub_name is not None or parent is not None:
+        details = details._replace(stub_name=selected.stub_name, after=after, turn=number)
+    script, delivery = selected.reply, selected.delivery
+    details = mark_invalid(details) if delivery.invalid else details
+    if not isinstance(script, Script):
+        if isinstance(script, RequestedFault):
+            return render_fault(session, script, reply_seed, details, stream=facts.stream, delivery=delivery)
+        return render_exchange_reply(script, reply_seed.request_id, details, delivery)
+    if facts.max_output_tokens is not None:
+        script = _limit_output_tokens(script, facts, profile)
+    input_tokens = count_input_tokens(facts, parent, script, profile)
+    if session.limiter is not None:
+        input_tokens = session.limiter.limit_context(input_tokens)
+    cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
+    stated = script.usage.output_tokens
+    total_tokens = input_tokens + (count_output_tokens(script)[0] if stated is None else stated)
+    template, stored_template = _compile_templates(
+        session, facts, script, build_shape(session, request.body, cache)
+    )
+    reply = ReplyPlan(
+        template,
+        stored_template,
+        build_fixed_slots(session, facts, request.body, script, input_tokens, total_tokens, cache),
+        build_item_ids(script, profile),
+        input_tokens,
+        total_tokens,
+        details,
+        delivery,
+        cache,
+        INVALID_CONTENT if delivery.invalid else "",
+    )
+    if turn.is_plain and _is_repeatable(selected, session):
+        request.reply = reply
+    return reply
+
+
+def _is_repeatable(selected: SelectedReply, session: Session) -> bool:
+    """Whether every request with the same bytes gets this reply, until a setting changes."""
+    is_exchange = selected.stub_name is not None and session.stubs.is_empty
+    return is_exchange and session.exchange_index.is_stateless and session.limiter is None
 
 
 def _refusal(body: Any, finding: Finding, findings: tuple[Finding, ...], profile: Profile) -> ApiError:
@@ -184,37 +277,22 @@ async def check_in_context(session: Session, store: Store, raw_body: bytes, body
 
 
 def _check_calls(
-    raw_body: bytes,
-    body: dict[str, Any],
-    parent: ResponseRecord | None,
-    findings: tuple[Finding, ...],
-    profile: Profile,
+    raw_body: bytes, request: RequestPlan, parent: ResponseRecord | None, profile: Profile
 ) -> Turn | None:
     """The calls of the earlier turns and of the input.
 
     ApiError 400 if the outputs in `input` do not answer the calls of the earlier turns. It changes no state.
     """
-    calls = None if parent is None else calls_after_response(parent)
-    if calls is not None or (parent is not None and (findings or _OUTPUT_TYPE in raw_body)):
+    if parent is None:
+        return request.calls
+    body, findings = request.body, request.findings
+    calls = calls_after_response(parent)
+    if calls is not None or findings or _OUTPUT_TYPE in raw_body:
         wrong = errors(check_outputs_of_calls(body, calls, profile))
         for finding in wrong:
             others = (each for each in findings if each.rule not in _CALL_RULES)
             raise _refusal(body, finding, (*wrong, *others), profile)
     return calls_before_reply(calls, body["input"])
-
-
-def _entry_details(
-    request: IncomingRequest,
-    reply_seed: ReplySeed,
-    stub_name: str | None,
-    findings: tuple[Finding, ...],
-    profile: Profile,
-) -> EntryDetails:
-    facts = request.facts
-    # A request without findings has no parameter that the profile ignores.
-    ignored = tuple(ignored_parameters(request.body, profile)) if findings else ()
-    details = EntryDetails(reply_seed.request_id, facts.model, facts.prompt, stub_name, findings, ignored)
-    return details if request.turn == 1 else details._replace(after=request.after, turn=request.turn)
 
 
 def _count_request(
@@ -228,11 +306,11 @@ def _count_request(
 
 
 def _count_output(
-    session: Session, facts: RequestFacts, values: TemplateValues, headers: Mapping[bytes, bytes]
+    session: Session, facts: RequestFacts, reply: ReplyPlan, headers: Mapping[bytes, bytes]
 ) -> None:
     """Count the output tokens against the rate limits of later requests."""
     if session.limiter is not None:
-        output_tokens = values.total_tokens - values.input_tokens
+        output_tokens = reply.total_tokens - reply.input_tokens
         session.limiter.add_output_tokens(headers.get(b"authorization", b""), facts.model, output_tokens)
 
 
@@ -254,16 +332,13 @@ def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) 
     return truncate_to_tokens(script, limit, counts_thoughts)
 
 
-def _render_pieces(
-    session: Session, facts: RequestFacts, script: Script, values: TemplateValues, shape: TemplateShape
-) -> tuple[Sequence[bytes], bytes]:
-    """(the body in pieces, the response in wire form for the store)."""
-    profile, rendering = session.profile.name, session.rendering
-    pieces: Sequence[bytes]
+def _compile_templates(
+    session: Session, facts: RequestFacts, script: Script, shape: TemplateShape
+) -> tuple[ReplyTemplate | StreamTemplate, ReplyTemplate | None]:
+    """(the template of the reply, that of the stored response if it is another one)."""
+    profile, rendering, model = session.profile.name, session.rendering, facts.model
     if facts.stream:
-        pieces = compile_stream(script, profile, rendering, facts.model, shape).render(values)
-    else:
-        pieces = (compile_reply(script, profile, rendering, facts.model, shape).render(values),)
-        if rendering == "wire":
-            return pieces, pieces[0]
-    return pieces, compile_reply(script, profile, "wire", facts.model, shape).render(values)
+        stream = compile_stream(script, profile, rendering, model, shape)
+        return stream, compile_reply(script, profile, "wire", model, shape)
+    reply = compile_reply(script, profile, rendering, model, shape)
+    return reply, None if rendering == "wire" else compile_reply(script, profile, "wire", model, shape)

@@ -43,6 +43,7 @@ _CONNECTION_HEADERS = (
 class RenderedReply(NamedTuple):
     """A reply, ready to be sent."""
 
+    request_id: str
     details: EntryDetails
     pieces: Sequence[bytes]
     """The body; for a stream one frame per event."""
@@ -74,7 +75,7 @@ def respond_with_fault(session: Session, path: str, raw_body: bytes, fault: Requ
     body = json.loads_or_none(raw_body)
     stream = isinstance(body, dict) and body.get("stream") is True
     reply_seed = _reply_seed(session, path, raw_body if body is None else json.canonical(body))
-    return render_fault(session, fault, reply_seed, EntryDetails(reply_seed.request_id), stream=stream)
+    return render_fault(session, fault, reply_seed, EntryDetails(), stream=stream)
 
 
 def render_fault(
@@ -98,7 +99,8 @@ def render_fault(
     code = (fault.stream_code if stream else None) or fault.code
     pieces = _in_band_pieces(session, reply_seed, form, code, fault.message, stream=stream)
     details = details._replace(error_detail=f"fault {fault.name}")
-    return RenderedReply(details, pieces, stream, fault_name=fault.name, delivery=delivery)
+    request_id = reply_seed.request_id
+    return RenderedReply(request_id, details, pieces, stream, fault_name=fault.name, delivery=delivery)
 
 
 def render_in_band_error(session: Session, path: str, raw_body: bytes, error: ApiError) -> RenderedReply:
@@ -112,12 +114,11 @@ def render_in_band_error(session: Session, path: str, raw_body: bytes, error: Ap
     form = "payload" if rule == "REQ-005" and rule not in session.profile.in_band_rules else "failed"
     pieces = _in_band_pieces(session, reply_seed, form, error.code, error.message, stream=True)
     details = EntryDetails(
-        reply_seed.request_id,
         request_findings=error.findings,
         ignored=error.ignored,
         error_detail=error.detail or error.message,
     )
-    return RenderedReply(details, pieces, True)
+    return RenderedReply(reply_seed.request_id, details, pieces, True)
 
 
 def _reply_seed(session: Session, path: str, body: bytes) -> ReplySeed:
@@ -131,14 +132,14 @@ def _in_band_pieces(
     profile = session.profile
     if form == "payload" and not profile.error_types:
         return (encode_error_payload(code, message, reply_seed.request_id, profile),)
-    created = session.clock.reply_timestamp(reply_seed.occurrence)
+    created = session.clock.reply_timestamp(session.clock.now(), reply_seed.occurrence)
     error = {"code": code, "message": message}
     response = (reply_seed.response_id(profile), created, error, profile.name, session.rendering)
     return render_failed_stream(*response) if stream else (json.dumps(render_failed_reply(*response)),)
 
 
 def render_exchange_reply(
-    reply: Mapping[str, Any], details: EntryDetails, delivery: Delivery
+    reply: Mapping[str, Any], request_id: str, details: EntryDetails, delivery: Delivery
 ) -> RenderedReply:
     """The reply of an exchange that has no script but an error, a body or a recording."""
     if "error" in reply:
@@ -148,10 +149,11 @@ def render_exchange_reply(
     fault_name = INVALID_CONTENT if delivery.invalid else ""
     if "body" in reply:
         body = json.dumps(reply["body"])
-        return RenderedReply(details, (body,), False, fault_name=fault_name, delivery=delivery)
+        return RenderedReply(request_id, details, (body,), False, fault_name=fault_name, delivery=delivery)
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
     return RenderedReply(
+        request_id,
         details,
         tuple(data for _, data in chunks),
         False,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
-from mockserver.replies.templates import DEFAULT_SHAPE, TemplateShape, TemplateValues
-from mockserver.replies.usage import count_output_tokens
+from mockserver.replies.templates import DEFAULT_SHAPE, FixedValues, SlotValues, TemplateShape
 from mockserver.server.echoes import echo_if_given, echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts
@@ -20,7 +19,15 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
-__all__ = ["ReplySeed", "build_shape", "build_values", "count_input_tokens", "item_ids", "text_seed_for"]
+__all__ = [
+    "ItemIds",
+    "ReplySeed",
+    "build_fixed_slots",
+    "build_item_ids",
+    "build_shape",
+    "count_input_tokens",
+    "text_seed_for",
+]
 
 #: Bytes of `tool_choice` and of other parameters that a response echoes.
 _MAX_ECHO_BYTES = 16 << 10
@@ -88,44 +95,52 @@ def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache |
     return TemplateShape(given, cache is not None, session.whole_arguments)
 
 
-def build_values(
+class ItemIds(NamedTuple):
+    """How the ids of a reply's items and function calls are formed."""
+
+    prefixes: tuple[str, ...]
+    """One per item."""
+    length: int
+    """Digits of an item's id; 0: a UUID."""
+    call_count: int
+    """Function calls that need an id."""
+
+    def draw(self, reply_seed: ReplySeed) -> list[str]:
+        """The ids of the items, then of the calls."""
+        prefixes, length = self.prefixes, self.length
+        digits = reply_seed.item_digits(len(prefixes) + self.call_count)
+        ids = [prefix + format_id(digits[at], length) for at, prefix in enumerate(prefixes)]
+        if self.call_count:
+            ids += [format_call_id(each) for each in digits[len(prefixes) :]]
+        return ids
+
+
+def build_item_ids(script: Script, profile: Profile) -> ItemIds:
+    """The form of the ids in the replies of a script."""
+    prefix, by_kind = profile.item_id_prefix, profile.item_id_prefixes if profile.id_digits else {}
+    prefixes = tuple(by_kind.get(item_kind(item), prefix) for item in script.items)
+    return ItemIds(prefixes, profile.id_digits, len(script.calls_without_id))
+
+
+def build_fixed_slots(
     session: Session,
     facts: RequestFacts,
     body: Mapping[str, Any],
-    parent: ResponseRecord | None,
     script: Script,
-    reply_seed: ReplySeed,
     input_tokens: int,
+    total_tokens: int,
     cache: SessionCache | None,
-) -> TemplateValues:
-    """The values for a reply to `body`."""
+) -> SlotValues:
+    """What all replies to `body` with this script have in common. ApiError if the echoes are too long."""
     profile = session.profile
-    turns = parent.turn if parent else 0
-    item_count = len(script.items)
-    digits = reply_seed.item_digits(item_count + len(script.calls_without_id))
-    stated = script.usage.output_tokens
-    output = count_output_tokens(script)[0] if stated is None else stated
-    return TemplateValues(
-        reply_seed.response_id(profile),
-        session.clock.reply_timestamp(turns + reply_seed.occurrence),
+    return FixedValues(
         input_tokens,
-        input_tokens + output,
+        total_tokens,
         facts.tools_json,
         b'"auto"' if facts.tool_choice is None else _echo_tool_choice(facts.tool_choice, session),
-        item_ids(script, digits[:item_count], profile),
-        [format_call_id(each) for each in digits[item_count:]] if len(digits) > item_count else (),
         _echo_members(body, profile, script) if profile.echoes else (),
         () if cache is None else (b"%d" % cache.cached_tokens, b"%d" % cache.created_tokens),
-    )
-
-
-def item_ids(script: Script, digits: list[str], profile: Profile) -> list[str]:
-    """The ids of a script's items, from 32 hex digits each."""
-    prefix, length = profile.item_id_prefix, profile.id_digits
-    if not length:
-        return [prefix + format_uuid(each) for each in digits]
-    prefixes = [profile.item_id_prefixes.get(item_kind(item), prefix) for item in script.items]
-    return [each + format_id(hex_digits, length) for each, hex_digits in zip(prefixes, digits, strict=True)]
+    ).slots()
 
 
 def _echo_tool_choice(tool_choice: Any, session: Session) -> bytes:

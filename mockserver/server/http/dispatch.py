@@ -100,7 +100,6 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     refusal = "refused" if isinstance(error, NotAnApiRequest) else ""
     refusal = "unplanned" if isinstance(error, UnmatchedRequest) else refusal
     details = EntryDetails(
-        request_id,
         model,
         prompt,
         error.stub_name,
@@ -115,13 +114,13 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     body = render_error(error, request_id, request.session.profile)
     head = [*json_headers(request, request_id), *error.headers]
     if error.delivery is not None:
-        reply = RenderedReply(details, (body,), False, error.status)
+        reply = RenderedReply(request_id, details, (body,), False, error.status)
         await send_delivered(request, reply, head, error.delivery)
         return
     services = request.services
     has_admin_api = bool(services.admin_token) or services.console is not None
     is_admin_call = has_admin_api and request.scope["path"].startswith(ADMIN_PATH_PREFIX)
-    request.record(error.status, (body,), False, details, in_journal=not is_admin_call)
+    request.record(error.status, (body,), False, request_id, details, in_journal=not is_admin_call)
     await send_body(request.send, error.status, head, body)
 
 

@@ -28,7 +28,7 @@ from mockserver.server.http.transmission import (
     send_steps,
 )
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
-from mockserver.server.state.journal import EntryDetails, SendTimes
+from mockserver.server.state.journal import SendTimes
 from mockserver.wire import json
 
 __all__ = ["json_headers", "send_delivered", "send_json", "send_reply"]
@@ -60,7 +60,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         await _timer(request).pause(parse_delay(request.headers[DELAY_HEADER]))
     head = [
         _EVENT_STREAM_CONTENT_TYPE if reply.stream else _JSON_CONTENT_TYPE,
-        (b"x-request-id", reply.details.request_id.encode()),
+        (b"x-request-id", reply.request_id.encode()),
         (b"date", services.date_header(session)),
     ]
     if reply.fault_name:
@@ -77,7 +77,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         own = [*reply.headers, *head[1:]] if reply.headers else head
         await _send_steps(request, reply._replace(headers=tuple(own)), reply.steps)
         return
-    request.record(reply.status, reply.pieces, reply.stream, reply.details)
+    request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
     request.response_started = True
     if reply.stream:
         await send_pieces(request.send, 200, head, reply.pieces)
@@ -96,14 +96,12 @@ async def send_delivered(
     steps: Iterable[Step] = reply.steps or map(SendStep, reply.pieces)
     if delivery.fault is not None:
         steps = outgoing.steps or tuple(steps)
-        outgoing = _apply_delivery_fault(
-            request, replace(outgoing, steps=steps), delivery.fault, reply.details
-        )
+        outgoing = _apply_delivery_fault(request, replace(outgoing, steps=steps), delivery.fault, reply)
         reply, steps = _with_fault(reply, outgoing, delivery.fault), outgoing.steps
     if not is_stream and outgoing.needs_content_length:
         length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
         outgoing = replace(outgoing, headers=(*outgoing.headers, length))
-    steps = apply_timing(steps, reply.pieces, delivery, reply.details.request_id.encode())
+    steps = apply_timing(steps, reply.pieces, delivery, reply.request_id.encode())
     await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left)
 
 
@@ -137,7 +135,7 @@ async def _send_steps(
 ) -> None:
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
     timer = _timer(request)
-    entry = request.record(reply.status, reply.pieces, reply.stream, reply.details)
+    entry = request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
     entry.send_times, entry.left = SendTimes(), left
     if request.services.console is not None:
         timer.piece_times = []
@@ -152,10 +150,10 @@ async def _send_steps(
 
 
 def _apply_delivery_fault(
-    request: HttpRequest, outgoing: OutgoingReply, requested_fault: RequestedFault, details: EntryDetails
+    request: HttpRequest, outgoing: OutgoingReply, requested_fault: RequestedFault, reply: RenderedReply
 ) -> OutgoingReply:
     """The reply with its fault; ApiError 400 if the fault does not apply to this reply."""
-    pick = int(details.request_id.replace("-", "")[:8], 16)
+    pick = int(reply.request_id.replace("-", "")[:8], 16)
     try:
         return apply_fault(
             outgoing, requested_fault, request.session.profile, pick, json_object(request.body)
@@ -164,5 +162,5 @@ def _apply_delivery_fault(
         if FAULT_HEADER not in request.headers and requested_fault in request.session.faults:
             return outgoing  # a fault for all requests skips the replies that it does not apply to
         refusal = ApiError(400, "InvalidParameter", f"fault: {error}")
-        refusal.stub_name = details.stub_name
+        refusal.stub_name = reply.details.stub_name
         raise refusal from None

@@ -80,6 +80,7 @@ class HttpRequest:
         status: int,
         reply: Sequence[bytes],
         stream: bool,
+        request_id: str,
         details: EntryDetails,
         *,
         in_journal: bool = True,
@@ -91,7 +92,9 @@ class HttpRequest:
             scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name
         )
         at = session.clock.now() if self.timer is None else self.timer.started_at
-        entry = scope[ENTRY_SCOPE_KEY] = Entry(at, head, self.body, status, reply, stream, details)
+        entry = scope[ENTRY_SCOPE_KEY] = Entry(
+            at, head, self.body, status, reply, stream, request_id, details
+        )
         entry.body_text = self.body_text
         if in_journal:
             session.journal.add(entry)

@@ -49,7 +49,8 @@ def _json_handler(name: str, operation: Operation) -> Handler:
             (b"x-request-id", request_id.encode()),
             (b"date", request.services.date_header(request.session)),
         ]
-        request.record(200, (body,), False, EntryDetails(request_id, request_findings=request.findings or ()))
+        details = EntryDetails(request_findings=request.findings or ())
+        request.record(200, (body,), False, request_id, details)
         request.response_started = True
         await send_body(request.send, 200, head, body)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mockserver.contract.bodies.call_outputs import select_call_items
+from mockserver.contract.bodies.call_outputs import Turn, select_call_items
 from mockserver.ids import format_uuid, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.templates import TemplateValues
 from mockserver.replies.usage import CacheTokens, count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.large_bodies import run_beside_loop
@@ -137,6 +136,13 @@ class SessionCache(NamedTuple):
             return cls(cached, 0, cached)
         return cls(cached, input_tokens - cached, input_tokens)
 
+    def apply_to(self, record: ResponseRecord, profile: Profile) -> ResponseRecord:
+        """The record of a response, with what the cache holds after it."""
+        if not self.stored_tokens:
+            return record
+        until = record.created_at + profile.cache_seconds
+        return record._replace(cached_tokens=self.stored_tokens, cached_until=until)
+
     @property
     def usage(self) -> CacheTokens:
         return CacheTokens(self.cached_tokens, self.created_tokens)
@@ -144,30 +150,29 @@ class SessionCache(NamedTuple):
 
 def build_record(
     session: Session,
-    facts: RequestFacts,
+    response_id: str,
     parent: ResponseRecord | None,
-    values: TemplateValues,
+    now: float,
     stub_name: str | None,
-    cache: SessionCache | None,
-    request_body: bytes,
-    response_body: bytes,
+    context_tokens: int,
+    bodies: tuple[bytes, bytes],
+    calls: Turn | None,
 ) -> ResponseRecord:
-    """Build the record that later turns continue; `response_body` is the response in wire form."""
-    now, profile = session.clock.now(), session.profile
-    cached_tokens = 0 if cache is None else cache.stored_tokens
+    """Build the record that later turns continue; `bodies` are the request and the response in wire form."""
+    profile, (request_body, response_body) = session.profile, bodies
+    parent_id, turn = (parent.id or None, parent.turn + 1) if parent else (None, 1)
     return ResponseRecord(
-        values.response_id,
+        response_id,
         session.name,
-        (parent.id or None) if parent else None,
-        parent.turn + 1 if parent else 1,
+        parent_id,
+        turn,
         now,
         now + profile.lifetime_s,
         stub_name,
-        values.total_tokens - facts.instruction_tokens,
+        context_tokens,
         response_body,
-        request_body if _OPERATIONS_READING_REQUESTS.intersection(profile.operations) else b"",
-        cached_tokens,
-        now + profile.cache_seconds if cached_tokens else 0.0,
+        b"" if _OPERATIONS_READING_REQUESTS.isdisjoint(profile.operations) else request_body,
+        calls=calls,
     )
 
 

@@ -50,9 +50,8 @@ def request_secrets(authorization: bytes, accepted_keys: tuple[str, ...]) -> tup
 
 
 class EntryDetails(NamedTuple):
-    """What the server knows about a reply beside its bytes."""
+    """What the server knows about a reply beside its bytes; replies to the same request share it."""
 
-    request_id: str
     model: str = ""
     prompt: str = ""
     stub_name: str | None = None
@@ -116,6 +115,7 @@ class Entry:
         "left_out",
         "reply",
         "request_head",
+        "request_id",
         "send_times",
         "status",
         "stream",
@@ -129,6 +129,7 @@ class Entry:
         status: int,
         reply: Sequence[bytes],
         stream: bool,
+        request_id: str,
         details: EntryDetails,
     ) -> None:
         self.at = at
@@ -140,6 +141,8 @@ class Entry:
         self.reply = reply
         """The reply's body, in pieces: in a stream, one event each."""
         self.stream = stream
+        self.request_id = request_id
+        """The reply's `x-request-id`."""
         self.details = details
         self.left = False
         """Whether the client disconnected before it had the whole reply, as far as a server can know.
@@ -201,10 +204,6 @@ class Entry:
     def headers(self) -> dict[str, str]:
         """The request's headers; values that are not on the allow-list are redacted."""
         return redaction.redact_headers(self.request_head.headers, self.secrets)
-
-    @property
-    def request_id(self) -> str:
-        return self.details.request_id
 
     @property
     def model(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.bodies.requests import AnyModel, RequestChecker
@@ -20,7 +20,7 @@ from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.timer import Timer
 from mockserver.server.state.journal import Journal
-from mockserver.server.state.parsed_requests import ParsedRequests
+from mockserver.server.state.request_cache import RequestCache
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
 from mockserver.server.stubs.spellings import JSON, Spelling
@@ -96,10 +96,18 @@ class Session:
     """"ignore" or "obey" for `text.format`; if empty, the profile decides."""
     whole_arguments: bool = False
     """Whether function call items carry their arguments, instead of delta events."""
-    parsed_requests: ParsedRequests = field(default_factory=ParsedRequests)
+    plans: RequestCache[Any] = field(default_factory=RequestCache)
+    """The engine's plans of requests, valid for one version of the settings and of the stubs."""
+    version: int = field(default=0, init=False)
+    """Changes whenever an attribute is set."""
     # Two generations of counts: the older is dropped when the newer is full.
     _occurrences: dict[bytes, int] = field(default_factory=dict)
     _older_occurrences: dict[bytes, int] = field(default_factory=dict)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name != "version":
+            object.__setattr__(self, "version", getattr(self, "version", 0) + 1)
 
     def next_occurrence(self, digest: bytes) -> int:
         """Count a request and return how often one with this digest came before."""

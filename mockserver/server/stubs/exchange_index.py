@@ -54,8 +54,10 @@ class ExchangeIndex:
             is_create_request = exchange.recorded is None or exchange.recorded.is_create_request
             if exchange.profile in (None, profile.name) and is_create_request:
                 self._add(position, exchange)
-        self.is_stateless = not self._scenarios and all(each.times is None for each in self._by_name.values())
-        """Whether no exchange answers a limited number of times, so that equal requests get the same one."""
+        self.is_stateless = not self._scenarios and all(
+            each.times is None and not each.match.header for each in self._by_name.values()
+        )
+        """Whether equal bodies get the same exchange: none is limited in number or asks for a header."""
 
     def _add(self, position: int, exchange: Exchange) -> None:
         self._by_name[exchange.name] = exchange

@@ -18,7 +18,7 @@ from mockserver.exchanges import Exchange
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, parse_script, require_servable
-from mockserver.replies.templates import TemplateValues, compile_reply
+from mockserver.replies.templates import FixedValues, compile_reply, reply_slots
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
@@ -155,18 +155,24 @@ def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
     profile = load_profile(profile_name)
-    values = TemplateValues(
-        ids[0] if profile.id_form == "uuid" else profile.id_form + ids[0],
-        SteppedClock.START,
+    fixed = FixedValues(
         1,
         1 + count_output_tokens(script)[0],
         b"[]",
         b'"auto"',
-        [profile.item_id_prefix + each for each in ids[:count]],
-        ids[count : 2 * count],
         tuple(json.dumps(_as_dict(each)) for each in profile.echoes.values()),
     )
-    body = compile_reply(script, profile_name, rendering, profile.models[0]).render(values)
+    template = compile_reply(script, profile_name, rendering, profile.models[0])
+    response_id = ids[0] if profile.id_form == "uuid" else profile.id_form + ids[0]
+    item_ids = [profile.item_id_prefix + each for each in ids[:count]]
+    slots = reply_slots(
+        template.rendering,
+        response_id,
+        SteppedClock.START,
+        fixed.slots(),
+        [*item_ids, *ids[count : 2 * count]],
+    )
+    (body,) = template.render(slots)
     return "; ".join(str(finding) for finding in errors(check_response(body, profile_name)))
 
 

@@ -23,7 +23,8 @@ def entry(number: int, size: int = 10) -> Entry:
         200,
         (),
         False,
-        EntryDetails(str(number)),
+        str(number),
+        EntryDetails(),
     )
 
 
@@ -69,7 +70,8 @@ def test_an_oversized_entry_keeps_its_findings_without_bodies() -> None:
         200,
         (b"x" * (65 << 20),),
         False,
-        EntryDetails("1"),
+        "1",
+        EntryDetails(),
     )
     journal.add(oversized)
     assert [str(finding.rule) for finding in journal.last.findings] == ["SCH-007"]

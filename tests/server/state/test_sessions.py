@@ -35,21 +35,21 @@ def refusal(session: Session, store: Store, **members: Any) -> ApiError:
 
 def test_response_ids_expire_after_seven_days() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
-    first = ask(session, store).details.request_id
+    first = ask(session, store).request_id
     assert isinstance(session.clock, SteppedClock)
     session.clock.advance(7 * 24 * 3600 - 1)
     assert ask(session, MemoryStore(1)).status == 200
     continued = ask(session, store, previous_response_id=first)
     assert continued.status == 200
     session.clock.advance(7 * 24 * 3600)
-    expired = refusal(session, store, previous_response_id=continued.details.request_id)
-    assert expired.message == f"Not found previous_response_id: {continued.details.request_id}"
+    expired = refusal(session, store, previous_response_id=continued.request_id)
+    assert expired.message == f"Not found previous_response_id: {continued.request_id}"
     assert "expired" in expired.detail
 
 
 def test_only_the_log_distinguishes_evicted_from_unknown_ids() -> None:
     session, store = open_session(profile=PROFILE, seed=1), MemoryStore(1)
-    first = ask(session, store).details.request_id
+    first = ask(session, store).request_id
     ask(session, store)
     evicted = refusal(session, store, previous_response_id=first)
     unknown = refusal(session, store, previous_response_id="0000")
@@ -59,14 +59,14 @@ def test_only_the_log_distinguishes_evicted_from_unknown_ids() -> None:
 
 def test_an_id_of_another_session_is_unknown() -> None:
     store = MemoryStore()
-    first = ask(open_session("one", profile=PROFILE, seed=1), store).details.request_id
+    first = ask(open_session("one", profile=PROFILE, seed=1), store).request_id
     other = open_session("two", profile=PROFILE, seed=1)
     assert "unknown" in refusal(other, store, previous_response_id=first).detail
 
 
 def test_sessions_with_the_same_seed_have_different_ids() -> None:
     one, two = (open_session(name, profile=PROFILE, seed=1) for name in ("one", "two"))
-    assert ask(one, MemoryStore()).details.request_id != ask(two, MemoryStore()).details.request_id
+    assert ask(one, MemoryStore()).request_id != ask(two, MemoryStore()).request_id
 
 
 def exchange(reply: dict[str, Any], **match: Any) -> Exchange:

@@ -1,0 +1,67 @@
+"""Plans: what the bytes of a request decide, together with the settings of its session.
+
+`pipeline` adds what each reply has of its own: ids, times and counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from mockserver.contract.bodies.call_outputs import Turn
+from mockserver.contract.findings import Finding
+from mockserver.replies.templates import ReplyTemplate, SlotValues, StreamTemplate
+from mockserver.server.delivery.options import Delivery
+from mockserver.server.engine.template_values import ItemIds
+from mockserver.server.request_facts import RequestFacts
+from mockserver.server.state.conversation_context import SessionCache
+from mockserver.server.state.journal import EntryDetails
+
+__all__ = ["ReplyPlan", "RequestPlan"]
+
+
+class ReplyPlan(NamedTuple):
+    """A reply without its ids and times."""
+
+    template: StreamTemplate | ReplyTemplate
+    stored_template: ReplyTemplate | None
+    """Renders the response in wire form, for the store; None: the reply has that form."""
+    fixed_slots: SlotValues
+    """The values of the template that do not change from reply to reply."""
+    item_ids: ItemIds
+    input_tokens: int
+    total_tokens: int
+    details: EntryDetails
+    delivery: Delivery
+    cache: SessionCache | None
+    fault_name: str
+    """The fault in the content, if it is invalid on purpose."""
+
+
+class RequestPlan:
+    """A valid request, read and checked, and its reply if nothing else decides it."""
+
+    __slots__ = ("body", "calls", "continues", "details", "digest", "facts", "findings", "reply")
+
+    def __init__(
+        self,
+        body: dict[str, Any],
+        findings: tuple[Finding, ...],
+        facts: RequestFacts,
+        digest: bytes,
+        details: EntryDetails,
+        calls: Turn | None,
+    ) -> None:
+        self.body = body
+        """Shared by all requests with the same bytes: code of a test gets a copy."""
+        self.findings = findings
+        self.facts = facts
+        self.digest = digest
+        """Digest of the request, with its path."""
+        self.details = details
+        """What the journal says about the request."""
+        self.calls = calls
+        """The function calls of its input, if it continues no other turn; None: there are none."""
+        self.continues = facts.previous_response_id is not None or facts.conversation_id is not None
+        """Whether it continues a response or a conversation."""
+        self.reply: ReplyPlan | None = None
+        """None: each reply is planned anew, because counters, earlier turns, headers or the seed decide it."""

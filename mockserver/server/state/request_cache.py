@@ -1,0 +1,45 @@
+"""What was derived from requests that came before, by their bytes: load tests send the same ones again and again."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+__all__ = ["MAX_CACHED_BYTES", "RequestCache"]
+
+#: Bytes of a request that is kept; longer ones seldom come twice.
+MAX_CACHED_BYTES = 4096
+_MAX_ENTRIES = 512
+
+_T = TypeVar("_T")
+
+
+class RequestCache(Generic[_T]):
+    """Values for the requests that came at least twice, under one version of the settings."""
+
+    __slots__ = ("_seen", "_values", "_version")
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, bytes], _T] = {}
+        self._seen: set[int] = set()
+        self._version = -1
+
+    def get(self, version: int, path: str, raw_body: bytes) -> _T | None:
+        """The value for a request; None if there is none, or if the settings have changed since."""
+        if self._version != version:
+            self._version = version
+            self._values.clear()
+            self._seen.clear()
+        return self._values.get((path, raw_body))
+
+    def add(self, path: str, raw_body: bytes, value: _T) -> None:
+        """Keep the value for a request, from the second time on."""
+        key = (path, raw_body)
+        number = hash(key)
+        if number not in self._seen:
+            if len(self._seen) >= 8 * _MAX_ENTRIES:
+                self._seen.clear()
+            self._seen.add(number)
+            return
+        if len(self._values) >= _MAX_ENTRIES:
+            self._values.clear()
+        self._values[key] = value
