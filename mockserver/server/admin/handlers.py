@@ -20,7 +20,7 @@ from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import is_large, run_beside_loop
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import (
     SESSION_PATH_PREFIX,
@@ -302,6 +302,8 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
         return None
     # Any content type: `curl -d` sends that of a form. Other sites cannot send the headers of `is_admin`.
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
+    if is_large(request.body):
+        await request.examine_large_body()
     if operation.request_schema == "nothing" and not request.body:
         return {}
     if operation.request_schema in (EXCHANGE_SCHEMA, STUBS_SCHEMA):

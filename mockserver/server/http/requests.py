@@ -71,6 +71,11 @@ class HttpRequest:
         self.timer: Timer | None = None
         """Measures the time of a delayed reply."""
 
+    @property
+    def body_or_digest(self) -> bytes:
+        """The body, for ids; of a large one its digest, because to hash it takes long."""
+        return self.body if self.body_text is None else self.body_text.digest
+
     async def examine_large_body(self) -> None:
         """Examine a large body for the journal and the log, beside the event loop."""
         self.body_text = await run_beside_loop(BodyText.of, self.body)
@@ -113,7 +118,8 @@ def derive_request_id(request: HttpRequest, outcome: str) -> str:
     scope = request.scope
     line = f"{scope['method']} {scope['path']} {outcome}\n".encode(errors="replace")
     key = request.headers.get(b"authorization", b"")
-    digest = request_digest(b"%b%b\n%b\n%b" % (line, scope.get("query_string", b""), key, request.body))
+    query = scope.get("query_string", b"")
+    digest = request_digest(b"%b%b\n%b\n%b" % (line, query, key, request.body_or_digest))
     return format_uuid(request.session.ids.draw(digest, request.session.next_occurrence(digest), 1)[0])
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.findings import Finding
+from mockserver.ids import request_digest
 from mockserver.replies.templates import StreamFrames
 from mockserver.wire import json, redaction
 from mockserver.wire.masks import configured_masks
@@ -86,11 +87,13 @@ class BodyText(NamedTuple):
     credentials: tuple[str, ...]
     """To be redacted wherever they appear."""
     findings: tuple[Finding, ...]
+    digest: bytes
+    """For ids, in place of the body."""
 
     @classmethod
     def of(cls, body: bytes) -> BodyText:
         """Examine a body, which takes long if it is large."""
-        return cls(redaction.find_credentials(body), tuple(_check_text(body)))
+        return cls(redaction.find_credentials(body), tuple(_check_text(body)), request_digest(body))
 
 
 def _check_text(body: bytes) -> list[Finding]:

@@ -11,6 +11,7 @@ import pytest
 
 from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.findings import Finding, Severity, errors
+from mockserver.server.state import journal as journal_module
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
 
@@ -193,3 +194,22 @@ def test_a_request_is_checked_once(api: ApiClient, checking_threads: list[str]) 
 def test_the_findings_keep_their_severities(api: ApiClient) -> None:
     api.post({"model": MODEL, "input": [1] * COUNT, "colour": 1})
     assert [each.severity for each in listed(api.server)][-1] is Severity.INFO
+
+
+def test_the_text_of_a_large_body_is_examined_beside_the_event_loop(
+    api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    check = journal_module._check_text
+
+    def record(body: bytes) -> list[Finding]:
+        names.append(threading.current_thread().name)
+        return check(body)
+
+    monkeypatch.setattr(journal_module, "_check_text", record)
+    large = json.dumps({"model": MODEL, "input": "Hello, world. " * 10_000}).encode()
+    assert api.post(large).status_code == 200
+    assert api.post(large.replace(b'"model"', b'"model":1,"model"')).status_code == 200
+    assert [each.rule for each in listed(api.server)] == ["SCH-007"]
+    assert len(names) == 2
+    assert all("AnyIO worker" in each for each in names)
