@@ -15,6 +15,7 @@ from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
 from mockserver.server.delivery.steps import Send, Step
 from mockserver.server.engine.template_values import ReplySeed
 from mockserver.server.errors import ApiError
+from mockserver.server.large_bodies import digest_request, run_beside_loop
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
 from mockserver.wire import json
@@ -70,12 +71,22 @@ def mark_stub_error(error: ApiError, stub_name: str | None, delivery: Delivery) 
     return error
 
 
-def respond_with_fault(session: Session, path: str, raw_body: bytes, fault: RequestedFault) -> RenderedReply:
+async def respond_with_fault(
+    session: Session, path: str, raw_body: bytes, fault: RequestedFault
+) -> RenderedReply:
     """The reply to a create request that asks for a service fault; only `stream` of its body matters."""
-    body = json.loads_or_none(raw_body)
-    stream = isinstance(body, dict) and body.get("stream") is True
-    reply_seed = _reply_seed(session, path, raw_body if body is None else json.canonical(body))
+    stream, digest = await run_beside_loop(_stream_and_digest, raw_body, path)
+    reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
     return render_fault(session, fault, reply_seed, EntryDetails(), stream=stream)
+
+
+def _stream_and_digest(raw_body: bytes, path: str) -> tuple[bool, bytes]:
+    """(whether a request asks for a stream, its digest)."""
+    body = json.loads_or_none(raw_body)
+    if body is None:
+        return False, request_digest(b"%b %b" % (path.encode(), raw_body))
+    stream = isinstance(body, dict) and body.get("stream") is True
+    return stream, digest_request(path, body, len(raw_body))
 
 
 def render_fault(

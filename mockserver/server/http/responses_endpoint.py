@@ -91,7 +91,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     services, session, path = request.services, request.session, request.scope["path"]
     fault = fault_for_request(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
-        reply = respond_with_fault(session, path, request.body, fault)
+        reply = await respond_with_fault(session, path, request.body, fault)
         findings, ignored = await _check_body(request, check_create_request)
         details = reply.details._replace(request_findings=findings, ignored=ignored)
         return reply._replace(details=details)
