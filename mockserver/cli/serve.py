@@ -103,7 +103,11 @@ _MIN_TOKEN_LENGTH = 8
     show_default=False,
     help="Inject a fault into every request, or into some; see `mockserver faults`.",
 )
-@option("--pace", default="none", help="Streaming speed: none, fixed:MS or model:TTFT,TPS[,JITTER].")
+@option(
+    "--pace",
+    default="none",
+    help="Streaming speed: none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=D,tps=D with distributions.",
+)
 @option(
     "--limit",
     multiple=True,

@@ -61,7 +61,7 @@ class DeliveryOptions(TypedDict, total=False):
     violate: str
     """The id of a rule of the contract that the reply breaks."""
     pace: str
-    """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
+    """none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=D,tps=D with distributions."""
     chunking: str
     """event, coalesced, bytes:N or random."""
     delay_ms: float

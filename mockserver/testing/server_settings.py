@@ -66,7 +66,7 @@ class ServerSettings(TypedDict, total=False):
     limit: str | Sequence[str]
     """Limits, `NAME=N`: requests and tokens per minute, burst, concurrency, context (or `context-error`)."""
     pace: str
-    """none, fixed:MS or model:TTFT,TPS[,JITTER]."""
+    """none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=D,tps=D with distributions."""
     chunking: str
     """event, coalesced, bytes:N or random."""
     pauses: str

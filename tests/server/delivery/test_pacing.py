@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from math import log
+from statistics import mean, median, stdev
 
 import pytest
 
@@ -51,6 +54,63 @@ def test_jitter_follows_from_the_seed() -> None:
     one, again, two = (waits([*apply_pace(STREAM * 5, pace("model:100,50,0.5"), seed)]) for seed in (1, 1, 2))
     assert one == again != two
     assert all(10 <= each <= 150 for each in one)
+
+
+def test_distributions_follow_from_the_seed_of_each_reply() -> None:
+    text = "model:ttft=lognormal(300,0.4),tps=normal(50,8)"
+    replies = [waits([*apply_pace(STREAM, pace(text), seed)]) for seed in range(2000)]
+    assert replies[:20] == [waits([*apply_pace(STREAM, pace(text), seed)]) for seed in range(20)]
+    first, next_token = zip(*replies, strict=True)
+    assert median(first) == pytest.approx(300, rel=0.05)
+    assert stdev(map(log, first)) == pytest.approx(0.4, rel=0.1)
+    rates = [1000 / each for each in next_token]
+    assert mean(rates) == pytest.approx(50, rel=0.02)
+    assert stdev(rates) == pytest.approx(8, rel=0.1)
+
+
+def test_a_stream_keeps_the_rate_that_it_drew() -> None:
+    first, *others = waits([*apply_pace(STREAM * 5, pace("model:ttft=uniform(10,20),tps=uniform(20,80)"), 3)])
+    assert 10 <= first <= 20
+    by_tokens = {each for each in others if each != min(others)}
+    assert by_tokens == {min(others) * 2}
+
+
+def test_constants_pause_as_without_names() -> None:
+    plain, named = "model:100,50,0.5", "model:ttft=constant(100),tps=50,jitter=0.5"
+    assert [*apply_pace(STREAM, pace(named), 7)] == [*apply_pace(STREAM, pace(plain), 7)]
+
+
+def test_tails_are_bounded() -> None:
+    text = "model:ttft=lognormal(100,3),tps=normal(50,1000)"
+    for seed in range(300):
+        first, next_token = waits([*apply_pace(STREAM, pace(text), seed)])
+        assert 10 <= first <= 1000
+        assert 1000 / 500 <= next_token <= 1000 / 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model:ttft=3", "tps is missing"),
+        ("model:ttft=3,tps=0", "tps must be above 0"),
+        ("model:ttft=3,tps=uniform(0,5)", "tps must be above 0"),
+        ("model:ttft=3,tps=5,ttft=4", "ttft is repeated"),
+        ("model:tfft=3,tps=5", "no member 'tfft'; did you mean 'ttft'?"),
+        ("model:ttft=3,tps=5,50", "expected NAME=VALUE, not '50'"),
+        ("model:ttft=gauss(3,1),tps=5", "ttft: no distribution 'gauss'; choose from: constant, uniform"),
+        ("model:ttft=normal(3),tps=5", "ttft: expected normal(MEAN,DEVIATION) with numbers"),
+        ("model:ttft=normal(3,x),tps=5", "ttft: expected normal(MEAN,DEVIATION) with numbers"),
+        ("model:ttft=normal(0,1),tps=5", "MEAN must be above 0"),
+        ("model:ttft=uniform(5,1),tps=5", "LOW must not be above HIGH"),
+        ("model:ttft=lognormal(5,9),tps=5", "SIGMA must be from 0 to 3"),
+        ("model:ttft=soon,tps=5", "expected a number or a distribution such as normal(50,8), not 'soon'"),
+        ("model:ttft=3,tps=5,jitter=2", "jitter must be a number from 0 to 1"),
+        ("model:ttft=3,tps=0.001", "a pause may last at most 600000 ms"),
+    ],
+)
+def test_an_invalid_distribution_says_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        parse_pace(text)
 
 
 def test_a_body_waits_once() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +16,10 @@ import pytest
 from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.errors import ConfigurationError
+from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.faults.catalogue import catalogue, wire_faults
+from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
 
@@ -171,6 +174,18 @@ def test_probability_depends_on_the_seed_and_not_the_order() -> None:
     assert statuses(1, range(39, -1, -1)) == first
     assert statuses(2, range(40)) != first
     assert 8 <= list(first.values()).count(500) <= 32
+
+
+def test_several_faults_occur_as_often_as_asked() -> None:
+    """The first fault that is drawn applies, so the second gets its share of the other requests."""
+    session = open_session(profile=DEFAULT_PROFILE, seed=1)
+    session.faults = (parse_fault("rate-limit:0.02"), parse_fault("cut-after:0.01"))
+    drawn = Counter(
+        str(session.fault_for("/v1/responses", b'{"input": "%d"}' % (number // 2))) for number in range(5000)
+    )
+    assert sum(drawn.values()) == 5000
+    assert 60 <= drawn["rate-limit"] <= 140  # 100, and four standard deviations more or less
+    assert 21 <= drawn["cut-after"] <= 77  # 49, because 0.98 times 0.01
 
 
 def test_an_active_fault_skips_replies_it_cannot_break() -> None:
