@@ -100,6 +100,7 @@ SETTING_NAMES = frozenset(
         "unsafe_any_origin",
         "upstream",
         "upstream_key_env",
+        "url",
         "url_file",
         "vector_store",
         "verbose",

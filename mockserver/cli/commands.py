@@ -21,6 +21,7 @@ _COMMAND_SUMMARIES = {
     "exchanges": "Check or draft exchange files.",
     "faults": "List the faults, or describe one.",
     "fuzz": "Find the smallest response that breaks a client in any language.",
+    "health": "Exit with 0 if a server is ready, for container health checks.",
     "record": "Forward requests to an endpoint, check and record them.",
     "replay": "Serve recordings, at the recorded pace or at once.",
     "rules": "List the rules of the contract, or explain one.",
