@@ -5,7 +5,7 @@ server.reply(lambda request: Reply("Slowly.", delay_ms=50) if request.stream els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias, TypedDict, Unpack
 
@@ -139,7 +139,9 @@ def _format_call(name: str, arguments: Iterable[Any], options: Mapping[str, Any]
 ReplyItem: TypeAlias = str | Item | Mapping[str, Any]
 ReplyResult: TypeAlias = ReplyItem | Sequence[ReplyItem] | Script | Reply | ErrorReply
 """What a reply function returns."""
-ReplyContent: TypeAlias = ReplyResult | Callable[[IncomingRequest], ReplyResult] | None
+ReplyFunction: TypeAlias = Callable[[IncomingRequest], ReplyResult | Awaitable[ReplyResult]]
+"""A function of the request, or a coroutine function."""
+ReplyContent: TypeAlias = ReplyResult | ReplyFunction | None
 
 
 class ResolvedReply(NamedTuple):

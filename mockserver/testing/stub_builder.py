@@ -7,11 +7,14 @@ server.when(contains="weather").reply(FunctionCall("get_weather", "{}")).times(2
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Self, TypedDict, Unpack
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import Script
+from mockserver.server.delivery.holds import Hold
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.mock_headers import SCENARIO_HEADER
 from mockserver.server.state.sessions import Session
@@ -82,6 +85,19 @@ class ChainableStub(Stub):
     def then(self, *content: ReplyContent, **delivery: Unpack[DeliveryOptions]) -> ChainableStub:
         """Add the stub that replies to the same requests when this one is used up."""
         return self._builder.add_reply(*content, **delivery)
+
+    def hold(self) -> Hold:
+        """Keep the replies of this stub back until the test lets them go.
+
+        >>> from mockserver import MockServer
+        >>> with MockServer() as server:
+        ...     held = server.reply("Once upon a time").hold()
+        ...     # a client asks, and then:  held.wait_until_held(); held.step(); held.release()
+        """
+        self.release_replies()
+        hold = Hold()
+        self.definition = replace(self.definition, delivery=replace(self.definition.delivery, hold=hold))
+        return hold
 
 
 class _ScopedStubs:
@@ -191,13 +207,12 @@ class StubBuilder:
 
     def _reply_function(
         self, function: Callable[[IncomingRequest], Any], delivery: Mapping[str, Any]
-    ) -> Callable[[IncomingRequest], FunctionReply]:
+    ) -> Callable[[IncomingRequest], Awaitable[FunctionReply]]:
         """The function with its result checked; `delivery` applies to every result."""
 
-        def build(request: IncomingRequest) -> FunctionReply:
-            reply, built_delivery, name = self._resolve(
-                [function(request)], ReplyOptions(), delivery, may_fail=True
-            )
+        async def build(request: IncomingRequest) -> FunctionReply:
+            result = await _call_beside_loop(function, request)
+            reply, built_delivery, name = self._resolve([result], ReplyOptions(), delivery, may_fail=True)
             if name or reply is None:
                 raise ConfigurationError("the name of a stub is an argument of reply(), not of its result")
             return FunctionReply(reply, built_delivery)
@@ -228,6 +243,17 @@ class StubBuilder:
         )
         stub._builder = self  # noqa: SLF001 (the builder creates it)
         return stub
+
+
+async def _call_beside_loop(function: Callable[[IncomingRequest], Any], request: IncomingRequest) -> Any:
+    """Await a coroutine function; call another one in a thread, because it may block."""
+    if iscoroutinefunction(function):
+        return await function(request)
+    from anyio import CapacityLimiter, to_thread  # most tests have no reply function
+
+    # A limit of its own: any number of functions may wait, and none delays the large bodies, which share a limit.
+    result = await to_thread.run_sync(function, request, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+    return await result if isawaitable(result) else result
 
 
 def matcher_arguments(prompt: str | None, conditions: Mapping[str, Any]) -> dict[str, Any]:

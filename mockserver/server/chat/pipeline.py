@@ -28,7 +28,7 @@ from mockserver.server.chat.history import previous_reply_name, turn_number
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
-from mockserver.server.engine.selection import SelectedReply, select_reply
+from mockserver.server.engine.selection import PendingReply, SelectedReply, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
 from mockserver.server.large_bodies import digest_request, run_beside_loop
@@ -58,6 +58,8 @@ async def respond_chat(
     # The seed of generated texts is the same as for the Responses form.
     responses_seed = ReplySeed(session.ids, responses_digest, reply_seed.occurrence)
     selected = select_reply(session, incoming, responses_seed, scenario)
+    if isinstance(selected, PendingReply):
+        selected = await selected.wait(incoming)
     details = EntryDetails(
         incoming.model,
         incoming.prompt,

@@ -16,7 +16,7 @@ from itertools import repeat
 from random import Random
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.steps import Send, Step, Wait
+from mockserver.server.delivery.steps import Await, Send, Step, Wait
 
 __all__ = ["apply_chunking", "parse_chunking"]
 
@@ -49,7 +49,7 @@ def apply_chunking(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[
                 del buffer[:size]
                 size = next(sizes)
             continue
-        if buffer and not isinstance(step, Wait):
+        if buffer and not isinstance(step, Wait | Await):
             yield Send(bytes(buffer))
             buffer.clear()
         yield step

@@ -16,6 +16,7 @@ from mockserver.server.delivery.faults import (
     RequestedFault,
     ServiceFault,
 )
+from mockserver.server.delivery.holds import Hold
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.delivery.steps import Step
 from mockserver.server.mock_headers import FAULT_HEADER
@@ -39,6 +40,8 @@ class Delivery:
     """Milliseconds before the head of the reply."""
     invalid: bool = False
     """Whether the content may break the contract, because a test asks for it."""
+    hold: Hold | None = None
+    """Keeps the reply back until a test lets it go."""
 
     def __post_init__(self) -> None:
         if self.pace is not None:
@@ -60,6 +63,7 @@ class Delivery:
             defaults.chunking if self.chunking is None else self.chunking,
             self.delay_ms,
             self.invalid,
+            self.hold,
         )
 
     @property
@@ -70,6 +74,7 @@ class Delivery:
             and self.pace in (None, "none")
             and self.chunking in (None, "event")
             and not self.delay_ms
+            and self.hold is None
         )
 
 
@@ -113,9 +118,14 @@ def apply_fault(
 def apply_timing(
     steps: Iterable[Step], pieces: Sequence[bytes], delivery: Delivery, seed: bytes
 ) -> Iterable[Step]:
-    """Apply pacing and chunking to the steps that send the pieces, lazily; what is random follows from the seed."""
+    """Apply holding, pacing and chunking to the steps that send the pieces, lazily.
+
+    What is random follows from the seed.
+    """
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")
+    if delivery.hold is not None:
+        steps = delivery.hold.apply(steps)
     if pace is not None:
         counts = (
             pieces.template.token_counts if isinstance(pieces, StreamFrames) and pace.per_token_ms else None

@@ -6,10 +6,14 @@ Chunking, pacing and faults are pure functions from steps to steps, and a record
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["Close", "Raw", "Reset", "Send", "Step", "Wait"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Await", "Close", "Raw", "Reset", "Send", "Step", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +53,12 @@ class Close:
     """Close the connection, even if the body is incomplete."""
 
 
-Step: TypeAlias = Send | Wait | Raw | Reset | Close
+@dataclass(frozen=True, slots=True)
+class Await:
+    """A pause that ends when a test says so."""
+
+    wait: Callable[[asyncio.Future[bool]], Awaitable[bool]]
+    """Takes a future that gets True when the client disconnects; returns whether it did during the pause."""
+
+
+Step: TypeAlias = Send | Wait | Await | Raw | Reset | Close

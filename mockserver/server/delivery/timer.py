@@ -56,6 +56,11 @@ class Timer:
         if self.piece_times is not None:
             self.piece_times.append(self._clock.now())
 
+    def restart(self) -> None:
+        """Begin the next pause now, not when the previous one was due to end."""
+        now = self._loop.time() if self._stepped_clock is None else self._clock.now()
+        self._pause_ends_at = max(self._pause_ends_at, now)
+
     async def disconnected_within(
         self, disconnect: asyncio.Future[bool], seconds: float, *, from_now: bool = False
     ) -> bool:

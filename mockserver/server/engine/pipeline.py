@@ -38,7 +38,7 @@ from mockserver.server.engine.rendered_replies import (
     render_exchange_reply,
     render_fault,
 )
-from mockserver.server.engine.selection import SelectedReply, select_reply
+from mockserver.server.engine.selection import PendingReply, SelectedReply, select_reply
 from mockserver.server.engine.template_values import (
     ReplySeed,
     build_fixed_slots,
@@ -102,7 +102,7 @@ async def respond(
     reply = request.reply
     if reply is None or scenario is not None or session_cache:
         turn = _TurnContext(parent, headers, scenario, session_cache)
-        planned = _plan_reply(session, request, reply_seed, turn)
+        planned = await _plan_reply(session, request, reply_seed, turn)
         if isinstance(planned, RenderedReply):
             return planned
         reply = planned
@@ -194,7 +194,7 @@ class _TurnContext(NamedTuple):
         return self.parent is None and self.scenario is None and not self.session_cache
 
 
-def _plan_reply(
+async def _plan_reply(
     session: Session, request: RequestPlan, reply_seed: ReplySeed, turn: _TurnContext
 ) -> ReplyPlan | RenderedReply:
     """The reply that is selected for a request: a plan for a script, rendered already for all others."""
@@ -202,6 +202,8 @@ def _plan_reply(
     after, number = (parent.stub_name, parent.turn + 1) if parent else (None, 1)
     incoming = IncomingRequest(request.body, facts, turn.headers, after, number)
     selected = select_reply(session, incoming, reply_seed, turn.scenario)
+    if isinstance(selected, PendingReply):
+        selected = await selected.wait(incoming)
     details = request.details
     if selected.stub_name is not None or parent is not None:
         details = details._replace(stub_name=selected.stub_name, after=after, turn=number)

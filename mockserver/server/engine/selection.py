@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockserver.errors import UnsatisfiableSchema
 from mockserver.replies.generated_scripts import GenerationRequest, generate_script
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.holds import Hold
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.request_facts import RequestFacts
@@ -19,7 +21,7 @@ from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 
-__all__ = ["SelectedReply", "select_reply"]
+__all__ = ["PendingReply", "SelectedReply", "select_reply"]
 
 #: Characters of a prompt that the error for an unmatched request repeats in its suggestion.
 _MAX_SUGGESTED_PROMPT = 200
@@ -33,9 +35,27 @@ _MAX_SEARCHED_CHARACTERS = 1 << 14
 _MAX_CALLS = 32
 
 
+class PendingReply(NamedTuple):
+    """The reply of a function, which may take time and has not been called."""
+
+    stub_name: str
+    function: Callable[[IncomingRequest], Awaitable[FunctionReply]]
+    hold: Hold | None
+
+    async def wait(self, request: IncomingRequest) -> SelectedReply:
+        """What the function of a test returns; UnmatchedRequest if it fails, for the test to report."""
+        name = getattr(self.function, "__name__", "a function")
+        try:
+            reply, delivery = await self.function(request.copy())
+        except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
+            message = f"The reply function {name} failed: {type(error).__name__}: {error}"
+            raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
+        return SelectedReply(self.stub_name, reply, replace(delivery, hold=self.hold))
+
+
 def select_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, scenario: str | None = None
-) -> SelectedReply:
+) -> SelectedReply | PendingReply:
     """The reply to a request of either API; `scenario` names the stub, exchange or scenario to use."""
     if scenario is not None:
         return _reply_by_name(session, request, reply_seed, scenario)
@@ -49,7 +69,7 @@ def select_reply(
 
 def _reply_from_stub(
     session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed
-) -> SelectedReply:
+) -> SelectedReply | PendingReply:
     definition = stub.definition
     if definition.reply is None:
         fallback = _fallback_reply(session, request, reply_seed, strict=False)
@@ -58,12 +78,12 @@ def _reply_from_stub(
         return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
     if isinstance(definition.reply, Script | RequestedFault | Mapping):
         return SelectedReply(stub.name, definition.reply, definition.delivery)
-    return SelectedReply(stub.name, *_call_reply_function(definition.reply, request))
+    return PendingReply(stub.name, definition.reply, definition.delivery.hold)
 
 
 def _reply_by_name(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, name: str
-) -> SelectedReply:
+) -> SelectedReply | PendingReply:
     """The reply of a named stub, exchange or scenario; ApiError 400 if it is unknown or exhausted."""
     stub = session.stubs.take_by_name(name)
     if stub is not None:
@@ -78,18 +98,6 @@ def _reply_by_name(
     choices = choose_from(name, sorted(known))
     message = f"x-mock-scenario: no stub, exchange or scenario {name[:_MAX_SHOWN_NAME]!r}{choices}"
     raise ApiError(400, "InvalidParameter", message)
-
-
-def _call_reply_function(
-    function: Callable[[IncomingRequest], FunctionReply], request: IncomingRequest
-) -> FunctionReply:
-    """What a test's function returns; UnmatchedRequest if it fails, for the test to report."""
-    name = getattr(function, "__name__", "a function")
-    try:
-        return function(request.copy())
-    except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
-        message = f"The reply function {name} failed: {type(error).__name__}: {error}"
-        raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
 
 
 def _fallback_reply(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import OutgoingReply, RequestedFault
+from mockserver.server.delivery.holds import Hold
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
 from mockserver.server.delivery.steps import Raw, Step
 from mockserver.server.delivery.steps import Send as SendStep
@@ -102,7 +103,7 @@ async def send_delivered(
         length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
         outgoing = replace(outgoing, headers=(*outgoing.headers, length))
     steps = apply_timing(steps, reply.pieces, delivery, reply.request_id.encode())
-    await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left)
+    await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left, hold=delivery.hold)
 
 
 def _with_fault(reply: RenderedReply, outgoing: OutgoingReply, fault: RequestedFault) -> RenderedReply:
@@ -122,6 +123,15 @@ async def _leaves_within(request: HttpRequest, seconds: float) -> bool:
     return await _timer(request).disconnected_within(connection.watch_disconnect(), seconds)
 
 
+async def _leaves_while_held(request: HttpRequest, hold: Hold) -> bool:
+    """Hold a reply; whether the client disconnects meanwhile."""
+    connection: Connection = request.scope["extensions"][CONNECTION_EXTENSION]
+    if await hold.left_while_held(connection.watch_disconnect()):
+        return True
+    _timer(request).restart()
+    return False
+
+
 def _timer(request: HttpRequest) -> Timer:
     """The timer of the request's reply."""
     if request.timer is None:
@@ -131,7 +141,12 @@ def _timer(request: HttpRequest) -> Timer:
 
 
 async def _send_steps(
-    request: HttpRequest, reply: RenderedReply, steps: Iterable[Step], *, left: bool = False
+    request: HttpRequest,
+    reply: RenderedReply,
+    steps: Iterable[Step],
+    *,
+    left: bool = False,
+    hold: Hold | None = None,
 ) -> None:
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
     timer = _timer(request)
@@ -141,10 +156,10 @@ async def _send_steps(
         timer.piece_times = []
     request.response_started = True
     try:
-        completed = await send_steps(
+        is_sent = not (hold is not None and await _leaves_while_held(request, hold)) and await send_steps(
             request.scope, request.send, reply.status, [*reply.headers], steps, timer
         )
-        entry.left = entry.left or not completed
+        entry.left = entry.left or not is_sent
     finally:
         entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or ())
 

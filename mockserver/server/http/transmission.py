@@ -10,7 +10,7 @@ from starlette.types import Scope
 from starlette.types import Send as AsgiSend
 
 from mockserver.clock import SystemClock
-from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
+from mockserver.server.delivery.steps import Await, Close, Raw, Reset, Send, Step, Wait
 from mockserver.server.delivery.timer import Timer
 
 __all__ = [
@@ -98,6 +98,10 @@ async def send_steps(
             disconnect = connection.watch_disconnect()
             if await timer.disconnected_within(disconnect, step.seconds, from_now=step.from_now):
                 return False
+        elif isinstance(step, Await):
+            if await step.wait(connection.watch_disconnect()):
+                return False
+            timer.restart()
         elif not _apply_connection_step(connection, step):
             return True
     await send({"type": "http.response.body", "body": b""})

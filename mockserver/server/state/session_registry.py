@@ -158,6 +158,7 @@ class SessionRegistry:
             return False
         if name in self.names_by_key.values():
             self._set_session_keys({key: owner for key, owner in self.names_by_key.items() if owner != name})
+        session.stubs.clear()
         session.journal.close()
         await self._store.clear(name)
         return True

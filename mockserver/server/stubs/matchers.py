@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
@@ -151,7 +152,11 @@ class Matcher:
     ) -> Iterator[str]:
         name = getattr(predicate, "__name__", "it")
         try:
-            if not predicate(request.copy()):
+            result: Any = predicate(request.copy())
+            if iscoroutine(result):
+                result.close()
+                yield f"predicate: {name} returned a coroutine, which no one awaits"
+            elif not result:
                 yield f"predicate: {name} returned false"
         except Exception as error:  # noqa: BLE001 (test code: a request that it cannot handle does not match)
             yield f"predicate: {name} raised {type(error).__name__}: {error}"
@@ -199,6 +204,11 @@ def build_matcher(**members: Any) -> Matcher:
         if name == "predicate":
             if not callable(value):
                 raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
+            if iscoroutinefunction(value):
+                raise ConfigurationError(
+                    f"when(): predicate {value.__name__} is a coroutine function: a predicate decides at once; "
+                    "a reply function may wait"
+                )
         elif name not in _MEMBER_TYPES:
             known = choose_from(name, (*_MEMBER_TYPES, "predicate"))
             raise ConfigurationError(f"when() has no condition {name!r}{known}")

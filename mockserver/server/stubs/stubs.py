@@ -6,7 +6,7 @@ A test adds stubs in its own thread while the server takes them in another, so b
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from operator import attrgetter
@@ -43,7 +43,7 @@ StubReply: TypeAlias = (
     | RequestedFault
     | ServiceFault
     | Mapping[str, Any]
-    | Callable[[IncomingRequest], FunctionReply]
+    | Callable[[IncomingRequest], Awaitable[FunctionReply]]
     | None
 )
 """A script, an error of the service, the `error`, `body` or `http` reply of an exchange, or a function of the
@@ -117,6 +117,12 @@ class Stub:
         """Answer any number of requests, including none."""
         self._registry.change_times(self, None)
         return self
+
+    def release_replies(self) -> None:
+        """Send the replies that it holds: its test is over, or it answers no longer."""
+        hold = self.definition.delivery.hold
+        if hold is not None:
+            hold.release()
 
     @property
     def is_exhausted(self) -> bool:
@@ -269,6 +275,7 @@ class StubRegistry:
         """Remove a stub. Raises ConfigurationError if there is none of this name."""
         with self._lock:
             removed = self._require(name)
+            removed.release_replies()
             self._unindex(removed)
             del self._stubs[name]
             scenario = removed.definition.scenario
@@ -288,12 +295,15 @@ class StubRegistry:
         """Put a stub that was added in the place of another one, and remove that one."""
         with self._lock:
             old = self._require(name)
+            old.release_replies()
             others = [stub for stub in self.all if stub is not new]
             self._set_all([new if stub is old else stub for stub in others])
 
     def clear(self) -> None:
         """Remove all stubs."""
         with self._lock:
+            for stub in self._stubs.values():
+                stub.release_replies()
             self._set_all([])
             self._scripts = {}
 
