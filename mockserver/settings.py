@@ -73,6 +73,7 @@ SETTING_NAMES = frozenset(
         "only",
         "openapi",
         "out",
+        "output_tokens",
         "pace",
         "pauses",
         "port",

@@ -109,6 +109,13 @@ _MIN_TOKEN_LENGTH = 8
     help="Streaming speed: none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=D,tps=D with distributions.",
 )
 @option(
+    "--output-tokens",
+    default="usual",
+    metavar="LENGTH",
+    help="Length of generated messages: N, a distribution such as normal(200,50), or max: exactly the"
+    " max_output_tokens of the request.",
+)
+@option(
     "--limit",
     multiple=True,
     metavar="NAME=N",
@@ -337,6 +344,7 @@ def build_console() -> ConsoleAccess:
 def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
     from mockserver.server.delivery.faults import parse_fault
     from mockserver.server.delivery.options import Delivery
+    from mockserver.server.output_lengths import parse_output_tokens
 
     if settings.get("limit"):
         from mockserver.server.state.rate_limits import RateLimiter, parse_limits
@@ -345,6 +353,7 @@ def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]
         session.limiter = RateLimiter(limits) if limits else None
     session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
+    session.output_length = parse_output_tokens(settings.get("output_tokens") or "usual")
 
 
 def _run_server(

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 from mockserver import resources
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
+from mockserver.replies.truncation import first_tokens
+from mockserver.replies.usage import count_item_tokens, count_tokens
 from mockserver.wire import json
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "generate_script",
     "message_from_pool",
     "reasoning_from_pool",
+    "resize_message",
     "text_from_pool",
 ]
 
@@ -78,9 +81,9 @@ def reasoning_from_pool(language: str, text_seed: int) -> Reasoning:
     return Reasoning(chunk_text(text_from_pool(language, text_seed), _chunk_sizes(text_seed)))
 
 
-def _chunk_sizes(text_seed: int) -> list[int]:
+def _chunk_sizes(text_seed: int, count: int = 64) -> list[int]:
     random = Random(text_seed)
-    return [random.randint(1, 4) for _ in range(64)]
+    return [random.randint(1, 4) for _ in range(count)]
 
 
 @cache
@@ -146,6 +149,33 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
         yield Message(chunk_text(json.dumps(value).decode()))
     elif not request.called_functions:
         yield message_from_pool(language, next(picks))
+
+
+def resize_message(script: Script, language: str, text_seed: int, tokens: int) -> Script:
+    """A generated script whose message makes the output `tokens` tokens long, at least one of them in the message.
+
+    It has no reasoning if that leaves no room for the message. A script that ends with something else is unchanged.
+    """
+    *before, last = script.items
+    if not isinstance(last, Message):
+        return script
+    used = sum(map(count_item_tokens, before))
+    if used >= tokens:
+        before = [each for each in before if not isinstance(each, Reasoning)]
+        used = sum(map(count_item_tokens, before))
+    return Script((*before, _message_of_tokens(language, text_seed % POOL_SIZE, max(1, tokens - used))))
+
+
+@lru_cache(maxsize=256)
+def _message_of_tokens(language: str, pick: int, tokens: int) -> Message:
+    """A message of exactly this length, of texts in the pool from this one on."""
+    texts: list[str] = []
+    missing = tokens
+    while missing > 0:
+        texts.append(text_from_pool(language, pick + len(texts)))
+        missing -= count_tokens(texts[-1])
+    text = first_tokens("\n\n".join(texts), tokens)
+    return Message(chunk_text(text, _chunk_sizes(pick, tokens)))
 
 
 def complete_tool_call(call: ToolCall) -> ToolCall:

@@ -10,7 +10,7 @@ from itertools import islice
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.replies.usage import TOKEN_PATTERN, count_item_tokens, count_tokens
 
-__all__ = ["truncate_at_stop", "truncate_to_tokens"]
+__all__ = ["first_tokens", "truncate_at_stop", "truncate_to_tokens"]
 
 
 @lru_cache(maxsize=1024)
@@ -49,13 +49,14 @@ def truncate_at_stop(script: Script, stop_sequences: Iterable[str]) -> Script:
 def _truncate_item(item: Item, limit: int) -> Item:
     if isinstance(item, FunctionCall):
         left = max(0, limit - count_tokens(item.name))
-        return replace(item, arguments=_first_tokens(item.arguments, left))
+        return replace(item, arguments=first_tokens(item.arguments, left))
     if isinstance(item, ToolCall):
         raise TypeError("a run of a built-in tool cannot be truncated")
-    return replace(item, chunks=_first_characters(item.chunks, len(_first_tokens(item.text, limit))))
+    return replace(item, chunks=_first_characters(item.chunks, len(first_tokens(item.text, limit))))
 
 
-def _first_tokens(text: str, limit: int) -> str:
+def first_tokens(text: str, limit: int) -> str:
+    """The start of a text with at most `limit` tokens."""
     ends = [match.end() for match in islice(TOKEN_PATTERN.finditer(text), limit)]
     return text[: ends[-1]] if ends else ""
 

@@ -17,6 +17,7 @@ from mockserver.server.http.app import App
 from mockserver.server.http.cors import allow_origins
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.output_lengths import parse_output_tokens
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.session_registry import SessionOverrides, SessionRegistry
 from mockserver.server.state.sessions import (
@@ -186,6 +187,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
     limits = parse_limits(as_tuple(settings.get("limit", ())))
     session.limiter = RateLimiter(limits) if limits else None
     session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
+    session.output_length = parse_output_tokens(str(settings.get("output_tokens", "usual")))
     services = Services(
         default_session=session,
         store=MemoryStore(size),

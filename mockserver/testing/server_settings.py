@@ -69,6 +69,9 @@ class ServerSettings(TypedDict, total=False):
     """none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=D,tps=D with distributions."""
     chunking: str
     """event, coalesced, bytes:N or random."""
+    output_tokens: int | str
+    """Length of generated messages: a number, a distribution such as "normal(200,50)", or "max" for exactly the
+    `max_output_tokens` of the request."""
     pauses: str
     """The clock of pauses in a reply: "machine", or "clock" for the server's, which tests advance."""
 
@@ -94,6 +97,7 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "limit": (str, list, tuple),
     "pace": (str,),
     "chunking": (str,),
+    "output_tokens": (int, str),
     "pauses": (str,),
     "strict": (bool,),
 }

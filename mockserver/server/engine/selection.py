@@ -9,12 +9,18 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.generated_scripts import GenerationRequest, generate_script
+from mockserver.replies.generated_scripts import (
+    GenerationRequest,
+    detect_language,
+    generate_script,
+    resize_message,
+)
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.holds import Hold
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
+from mockserver.server.output_lengths import OutputLength
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -115,7 +121,19 @@ def _fallback_reply(
             400, "UnplannedRequest", _unmatched_message(session, request), detail=f"stubs: {session.stubs}"
         )
     text_seed = text_seed_for(request.body, reply_seed, session)
-    return SelectedReply(None, _generate_script(request.facts, text_seed))
+    script = _generate_script(request.facts, text_seed)
+    if session.output_length is not None:
+        script = _resize(script, session.output_length, request, text_seed)
+    return SelectedReply(None, script)
+
+
+def _resize(script: Script, length: OutputLength, request: IncomingRequest, text_seed: int) -> Script:
+    """The generated script in the length that the session asks for, if its message is not JSON."""
+    chosen = None if request.facts.output_schema is not None else length.choose(request.body, text_seed)
+    if chosen is None:
+        return script
+    tokens, variant = chosen
+    return resize_message(script, detect_language(request.facts.prompt), variant, tokens)
 
 
 def _unmatched_message(session: Session, request: IncomingRequest) -> str:

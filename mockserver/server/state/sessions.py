@@ -19,6 +19,7 @@ from mockserver.replies.renderings import load_rendering
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.delivery.timer import Timer
+from mockserver.server.output_lengths import OutputLength
 from mockserver.server.state.journal import Journal
 from mockserver.server.state.request_cache import RequestCache
 from mockserver.server.stubs.exchange_index import ExchangeIndex
@@ -96,6 +97,8 @@ class Session:
     """"ignore" or "obey" for `text.format`; if empty, the profile decides."""
     whole_arguments: bool = False
     """Whether function call items carry their arguments, instead of delta events."""
+    output_length: OutputLength | None = None
+    """How many tokens generated replies have; None: as the texts come."""
     plans: RequestCache[Any] = field(default_factory=RequestCache)
     """The engine's plans of requests, valid for one version of the settings and of the stubs."""
     version: int = field(default=0, init=False)
@@ -218,6 +221,7 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         max_counted_requests=session.max_counted_requests,
         structured_output=session.structured_output,
         whole_arguments=session.whole_arguments,
+        output_length=session.output_length,
         pauses_by_clock=session.pauses_by_clock,
         strict_from_start=session.strict_from_start,
         spelling=session.spelling,

@@ -30,7 +30,9 @@ from mockserver.testing.pytest_plugin import options
 __all__ = ["LiveSettings", "create_live_server", "load_live_settings", "skip_if_scripted"]
 
 #: Arguments of the marker that configure the mock.
-_MOCK_ONLY_ARGUMENTS = ("exchanges", "rendering", "fault", "limit", "pace", "chunking", "pauses")
+_MOCK_ONLY_ARGUMENTS = (
+    *("exchanges", "rendering", "fault", "limit", "output_tokens", "pace", "chunking", "pauses"),
+)
 
 
 @dataclass(frozen=True, slots=True)
