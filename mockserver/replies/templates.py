@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, NamedTuple, TypeAlias, cast, overload
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import (
@@ -27,8 +27,8 @@ from mockserver.replies.events import (
 from mockserver.replies.framing import encode_event
 from mockserver.replies.items import JSONObject
 from mockserver.replies.renderings import Rendering, load_rendering
-from mockserver.replies.script import Script
-from mockserver.replies.usage import CacheTokens, build_usage, count_text_tokens
+from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, Usage
+from mockserver.replies.usage import CacheTokens, build_usage, count_text_tokens, stated_or_estimated_tokens
 from mockserver.wire import json, sse
 
 __all__ = [
@@ -39,11 +39,13 @@ __all__ = [
     "StreamFrames",
     "StreamTemplate",
     "TemplateShape",
+    "compile_generated_reply",
     "compile_reply",
     "compile_stream",
     "render_failed_reply",
     "render_failed_stream",
     "reply_slots",
+    "text_slots",
 ]
 
 _MARKER_TOKEN = secrets.token_hex(8)
@@ -205,6 +207,52 @@ def compile_reply(
     return ReplyTemplate(form, _picker(used), loaded)
 
 
+def compile_generated_reply(
+    script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
+) -> ReplyTemplate:
+    """The compiled reply of a script that was made for one request: all scripts of its kind share it.
+
+    Its slots are those of `compile_reply`, then `text_slots`.
+    """
+    kinds = tuple(
+        FunctionCall(item.name, "", item.call_id)
+        if isinstance(item, FunctionCall)
+        else type(item)
+        if isinstance(item, Message | Reasoning)
+        else item
+        for item in script.items
+    )
+    return compile_reply(_script_with_markers(kinds, script.status), profile, rendering, model, shape)
+
+
+def text_slots(script: Script) -> SlotValues:
+    """The values of a generated reply's own slots: its token counts, and its texts as in a JSON string."""
+    output, reasoning = stated_or_estimated_tokens(script)
+    texts = [
+        item.arguments if isinstance(item, FunctionCall) else item.text
+        for item in script.items
+        if not isinstance(item, ToolCall)
+    ]
+    return (b"%d" % output, b"%d" % reasoning, *[json.dumps(text)[1:-1] for text in texts])
+
+
+#: The slots of `text_slots`, before those of the texts.
+_TOKEN_SLOTS = ("output_tokens", "reasoning_tokens")
+
+
+@lru_cache(maxsize=1024)
+def _script_with_markers(kinds: tuple[Any, ...], status: str) -> Script:
+    """A script of these items with markers in place of its texts and token counts."""
+    items: list[Item] = []
+    for at, kind in enumerate(kinds):
+        marker = _string_marker(f"text{at}")
+        if isinstance(kind, FunctionCall):
+            items.append(FunctionCall(kind.name, marker, kind.call_id))
+        else:
+            items.append(kind if isinstance(kind, ToolCall) else kind((marker,)))
+    return Script(tuple(items), _MARKED_USAGE, status)
+
+
 @lru_cache(maxsize=1024)
 def compile_stream(
     script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
@@ -286,7 +334,10 @@ def _facts_with_markers(
         echoes={name: _value_marker(f"echo_{name}") for name in echoed},
         whole_arguments=shape.whole_arguments,
     )
-    slots = (*_COMMON_SLOTS, *(f"echo_{name}" for name in echoed), *cached, *item_slots, *call_slots.values())
+    slots = [*_COMMON_SLOTS, *(f"echo_{name}" for name in echoed), *cached, *item_slots, *call_slots.values()]
+    if script.usage is _MARKED_USAGE:
+        slots += _TOKEN_SLOTS
+        slots += [f"text{at}" for at, item in enumerate(script.items) if not isinstance(item, ToolCall)]
     return facts, {slot.encode(): at for at, slot in enumerate(slots)}
 
 
@@ -298,6 +349,10 @@ def _string_marker(slot: str) -> str:
 def _value_marker(slot: str) -> str:
     """A marker in place of a whole JSON value."""
     return f"\2{_MARKER_TOKEN}:{slot}\2"
+
+
+#: The usage of scripts whose texts and token counts are slots.
+_MARKED_USAGE: Usage = Usage(None, *cast("Any", map(_value_marker, _TOKEN_SLOTS)))
 
 
 def _compile_part(rendered: bytes, slot_positions: dict[bytes, int]) -> tuple[bytes, tuple[int, ...]]:

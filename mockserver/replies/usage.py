@@ -27,6 +27,7 @@ __all__ = [
     "count_output_tokens",
     "count_text_tokens",
     "count_tokens",
+    "stated_or_estimated_tokens",
 ]
 
 #: Counts of texts shorter than this are cached, because conversations repeat them.
@@ -40,17 +41,24 @@ TOKEN_PATTERN = re.compile(
     r"|[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # a word
     r"|\d+|([^\w\s]|_)\1*"
 )
+#: Finds the same tokens in ASCII texts, faster.
+_ASCII_TOKEN_PATTERN = re.compile(r"[A-Za-z]+|[0-9]+|([^\w\s]|_)\1*")
 
 
 def count_tokens(text: str) -> int:
     """The estimate for a text, in time linear in its length."""
     if len(text) < _MAX_CACHED_CHARACTERS:
         return _count_tokens_cached(text)
+    pattern = _pattern_for(text)
     ends = range(_WINDOW_CHARACTERS, len(text), _WINDOW_CHARACTERS)
-    count = sum(len(TOKEN_PATTERN.findall(text, end - _WINDOW_CHARACTERS, end)) for end in ends)
-    count += len(TOKEN_PATTERN.findall(text, ends[-1] if ends else 0))
+    count = sum(len(pattern.findall(text, end - _WINDOW_CHARACTERS, end)) for end in ends)
+    count += len(pattern.findall(text, ends[-1] if ends else 0))
     # A token that begins in one window and ends in the next is counted in both.
-    return count - sum(_ends_at(TOKEN_PATTERN.match(text, end - 1, end + 1), end + 1) for end in ends)
+    return count - sum(_ends_at(pattern.match(text, end - 1, end + 1), end + 1) for end in ends)
+
+
+def _pattern_for(text: str) -> re.Pattern[str]:
+    return _ASCII_TOKEN_PATTERN if text.isascii() else TOKEN_PATTERN
 
 
 def _ends_at(token: re.Match[str] | None, end: int) -> bool:
@@ -59,7 +67,7 @@ def _ends_at(token: re.Match[str] | None, end: int) -> bool:
 
 @lru_cache(maxsize=1024)
 def _count_tokens_cached(text: str) -> int:
-    return len(TOKEN_PATTERN.findall(text))
+    return len(_pattern_for(text).findall(text))
 
 
 @lru_cache(maxsize=1024)
@@ -69,6 +77,16 @@ def count_output_tokens(script: Script) -> tuple[int, int]:
     return reasoning + sum(
         count_item_tokens(item) for item in script.items if not isinstance(item, Reasoning)
     ), reasoning
+
+
+def stated_or_estimated_tokens(script: Script) -> tuple[Any, Any]:
+    """(output tokens, the reasoning tokens among them) as `usage` has them; a template's markers stay what they are."""
+    stated = script.usage
+    if stated.output_tokens is not None and stated.reasoning_tokens is not None:
+        return stated.output_tokens, stated.reasoning_tokens
+    estimated, reasoning = count_output_tokens(script)
+    output = estimated if stated.output_tokens is None else stated.output_tokens
+    return output, min(reasoning, output) if stated.reasoning_tokens is None else stated.reasoning_tokens
 
 
 def count_item_tokens(item: Item) -> int:
@@ -98,20 +116,15 @@ def build_usage(
 
     Pass `cache_tokens` if the session cache is on.
     """
-    estimated, reasoning = count_output_tokens(script)
     stated = script.usage
-    output = estimated if stated.output_tokens is None else stated.output_tokens
+    output, reasoning = stated_or_estimated_tokens(script)
     usage: dict[str, Any] = {
         "input_tokens": input_tokens,
         "input_tokens_details": {
             "cached_tokens": stated.cached_tokens if cache_tokens is None else cache_tokens.cached_tokens
         },
         "output_tokens": output,
-        "output_tokens_details": {
-            "reasoning_tokens": min(reasoning, output)
-            if stated.reasoning_tokens is None
-            else stated.reasoning_tokens
-        },
+        "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": total_tokens,
     }
     if profile.x_details:

@@ -141,19 +141,19 @@ def output_schema_of(text_parameter: Mapping[str, Any] | None) -> Mapping[str, A
 
 def _summarize_items(items: list[Any]) -> tuple[str, int, bool]:
     """(text of the last user message, tokens of all items, whether a function's output comes after it)."""
-    prompt, tokens, answered = "", 0, False
+    prompt, answered = "", False
+    texts = []
     for item in items:
-        text = "\n".join(item_texts(item))
-        tokens += count_tokens(text)
-        if _is_user_message(item):
-            prompt, answered = text, False
+        content, is_message = item.get("content"), item.get("type", "message") == "message"
+        text = content if is_message and content.__class__ is str else "\n".join(item_texts(item))
+        texts.append(text)
+        if is_message:
+            if item.get("role") == "user":
+                prompt, answered = text, False
         elif item.get("type") == "function_call_output":
             answered = True
-    return prompt, tokens, answered
-
-
-def _is_user_message(item: Mapping[str, Any]) -> bool:
-    return item.get("role") == "user" and item.get("type", "message") == "message"
+    # No token spans lines.
+    return prompt, count_tokens("\n".join(texts)), answered
 
 
 def item_texts(item: Mapping[str, Any]) -> Iterator[str]:

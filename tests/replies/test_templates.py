@@ -20,7 +20,15 @@ from mockserver.replies.script import (
     Usage,
     message_script,
 )
-from mockserver.replies.templates import FixedValues, SlotValues, compile_reply, compile_stream, reply_slots
+from mockserver.replies.templates import (
+    FixedValues,
+    SlotValues,
+    compile_generated_reply,
+    compile_reply,
+    compile_stream,
+    reply_slots,
+    text_slots,
+)
 from mockserver.replies.usage import count_text_tokens
 from mockserver.wire import json
 from mockserver.wire.sse import Decoder
@@ -131,3 +139,18 @@ def test_frames_are_a_sequence_that_knows_its_size_and_tokens(script: Script) ->
     assert (len(frames), frames[-1], frames[1:3]) == (len(rendered), rendered[-1], rendered[1:3])
     assert frames.size == sum(map(len, rendered))
     assert frames.template.token_counts == tuple(map(count_text_tokens, rendered))
+
+
+@pytest.mark.parametrize("rendering", ["wire", "documented"])
+@given(script=SCRIPTS)
+def test_a_generated_reply_has_the_bytes_of_one_with_its_own_template(rendering: str, script: Script) -> None:
+    template = compile_generated_reply(script, PROFILE, rendering, MODEL)
+    (body,) = template.render((*slots_for(script, rendering), *text_slots(script)))
+    assert body == render_reply(script, rendering)
+
+
+def test_generated_replies_of_one_kind_share_their_template() -> None:
+    one, two = message_script("one"), message_script("two or more")
+    assert compile_generated_reply(one, PROFILE, "wire", MODEL) is compile_generated_reply(
+        two, PROFILE, "wire", MODEL
+    )

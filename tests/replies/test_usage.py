@@ -87,3 +87,8 @@ def test_x_details_row() -> None:
     assert row["plugins"] == usage["x_tools"] == {"web_search": {"count": 1}}
     assert "x_details" not in build_usage(script, 1, 2, load_profile("qwen-2026-01"))
     assert count_tokens("a b") == 2
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_texts_have_the_tokens_of_the_general_pattern(text: str) -> None:
+    assert count_tokens(text) == len(TOKEN_PATTERN.findall(text))

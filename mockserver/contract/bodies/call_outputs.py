@@ -90,7 +90,9 @@ def select_call_items(items: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {name: item[name] for name in _CALL_MEMBERS if name in item}
         for item in (items if isinstance(items, Iterable) and not isinstance(items, str) else ())
-        if isinstance(item, dict)
+        if item.__class__ is dict
+        # Most items are messages, and of histories there are many.
+        and ("call_id" in item or item.get("type", "message") != "message")
         and (_text_member(item, "call_id") is not None or _text_member(item, "type") in _OPAQUE_TYPES)
     )
 
@@ -215,7 +217,13 @@ class _Calls:
 def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> Iterator[Finding]:
     calls = _Calls(history)
     mismatches = 0
-    for index, item in enumerate(items if isinstance(items, list) else ()):
+    # A message neither calls nor answers, and of histories there are many.
+    relevant = [
+        (index, item)
+        for index, item in enumerate(items if isinstance(items, list) else ())
+        if item.__class__ is dict and ("call_id" in item or item.get("type", "message") != "message")
+    ]
+    for index, item in relevant:
         call_id = _text_member(item, "call_id")
         finding = None
         if call_id is not None and _is_output(item):
@@ -227,9 +235,7 @@ def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> It
         if finding is not None:
             yield finding
         calls.add(item, index)
-    hides_outputs = isinstance(items, list) and any(
-        _text_member(item, "type") in _OPAQUE_TYPES for item in items
-    )
+    hides_outputs = any(_text_member(item, "type") in _OPAQUE_TYPES for _, item in relevant)
     # An output that fits no call explains one call without an output: report the cause alone.
     open_calls = () if hides_outputs else list(calls.open_calls.items())[mismatches:]
     for call_id, at in open_calls:

@@ -128,9 +128,9 @@ class RequestChecker:
             and (history is None or not history.open_calls)
             and value.get("model") in self._models
             and not value.get("tools")
-            and value.get("input").__class__ is str
             and _DEPENDENT_PARAMETERS.isdisjoint(value)
             and ("enable_thinking" not in value or self._profile.thinking[value["model"]] != "always")
+            and (value["input"].__class__ is str or not check_call_outputs(value, self._profile, history))
         ):
             return []
         return self._check_fully(value, history, is_closed_valid=is_closed_valid)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 from urllib.parse import quote, unquote
@@ -20,6 +20,7 @@ from mockserver.replies.json_schema.schema_limits import (
     SchemaNode,
     SchemaScan,
 )
+from mockserver.wire import json
 from mockserver.wire.json import format_pointer, parse_pointer
 
 __all__ = ["BoundedSchema"]
@@ -29,6 +30,8 @@ _MAX_VISITS = 10_000
 _MAX_EVALUATIONS = 1_500_000
 _MAX_NESTING = 150
 _MAX_EXPLAINED_ERRORS = 10
+#: JSON of a schema whose validator is built once for all requests with it.
+_MAX_CACHED_BYTES = 16 << 10
 
 _ROOT_URI = "urn:mockserver:schema"
 
@@ -55,8 +58,9 @@ class BoundedSchema:
         if isinstance(self.root, dict):
             # The dialect is always 2020-12: the `$schema` of clients is mostly a default of their generator.
             self.root = {name: value for name, value in self.root.items() if name not in {"$schema", "$id"}}
+        text = _cacheable_text(self.root)
         try:
-            self._validator = _build_validator(self.root)
+            self._validator = _build_validator(self.root) if text is None else _validator_for_text(text)
         except UnsatisfiableSchema as error:
             # The validator does not say where a dangling reference is.
             for node, keyword in () if error.pointer else scan.references:
@@ -268,6 +272,21 @@ def _load_engine() -> tuple[Any, dict[str, Any]]:
         "pattern_options": jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20),
     }
     return jsonschema_rs, options
+
+
+def _cacheable_text(schema: Any) -> bytes | None:
+    """The JSON of a scanned schema; None if it is large, or not what JSON can say (NaN would become null)."""
+    try:
+        text = json.dumps(schema)
+    except TypeError:
+        return None
+    return text if len(text) <= _MAX_CACHED_BYTES and b"null" not in text else None
+
+
+@lru_cache(maxsize=256)
+def _validator_for_text(text: bytes) -> Any:
+    """The validator of a schema: many requests declare the same functions."""
+    return _build_validator(json.loads(text))
 
 
 def _build_validator(schema: Any, registry: Any = None) -> Any:

@@ -23,12 +23,14 @@ from mockserver.replies.templates import (
     ReplyTemplate,
     StreamTemplate,
     TemplateShape,
+    compile_generated_reply,
     compile_reply,
     compile_stream,
     reply_slots,
+    text_slots,
 )
 from mockserver.replies.truncation import truncate_to_tokens
-from mockserver.replies.usage import count_output_tokens
+from mockserver.replies.usage import stated_or_estimated_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
 from mockserver.server.engine.plan import ReplyPlan, RequestPlan
@@ -119,8 +121,9 @@ async def respond(
         reply.fixed_slots,
         reply.item_ids.draw(reply_seed),
     )
-    pieces = template.render(slots)
-    stored = pieces[0] if stored_template is None else stored_template.render(slots)[0]
+    body_slots = (*slots, *reply.text_slots) if reply.text_slots else slots
+    pieces = template.render(slots if facts.stream else body_slots)
+    stored = pieces[0] if stored_template is None else stored_template.render(body_slots)[0]
     record = build_record(
         session,
         response_id,
@@ -219,15 +222,16 @@ async def _plan_reply(
     if session.limiter is not None:
         input_tokens = session.limiter.limit_context(input_tokens)
     cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
-    stated = script.usage.output_tokens
-    total_tokens = input_tokens + (count_output_tokens(script)[0] if stated is None else stated)
+    total_tokens = input_tokens + stated_or_estimated_tokens(script)[0]
+    is_generated = selected.stub_name is None
     template, stored_template = _compile_templates(
-        session, facts, script, build_shape(session, request.body, cache)
+        session, facts, script, build_shape(session, request.body, cache), is_generated=is_generated
     )
     reply = ReplyPlan(
         template,
         stored_template,
         build_fixed_slots(session, facts, request.body, script, input_tokens, total_tokens, cache),
+        text_slots(script) if is_generated else (),
         build_item_ids(script, profile),
         input_tokens,
         total_tokens,
@@ -335,12 +339,13 @@ def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) 
 
 
 def _compile_templates(
-    session: Session, facts: RequestFacts, script: Script, shape: TemplateShape
+    session: Session, facts: RequestFacts, script: Script, shape: TemplateShape, *, is_generated: bool
 ) -> tuple[ReplyTemplate | StreamTemplate, ReplyTemplate | None]:
     """(the template of the reply, that of the stored response if it is another one)."""
     profile, rendering, model = session.profile.name, session.rendering, facts.model
+    compile_body = compile_generated_reply if is_generated else compile_reply
     if facts.stream:
         stream = compile_stream(script, profile, rendering, model, shape)
-        return stream, compile_reply(script, profile, "wire", model, shape)
-    reply = compile_reply(script, profile, rendering, model, shape)
-    return reply, None if rendering == "wire" else compile_reply(script, profile, "wire", model, shape)
+        return stream, compile_body(script, profile, "wire", model, shape)
+    reply = compile_body(script, profile, rendering, model, shape)
+    return reply, None if rendering == "wire" else compile_body(script, profile, "wire", model, shape)

@@ -27,6 +27,8 @@ class ReplyPlan(NamedTuple):
     """Renders the response in wire form, for the store; None: the reply has that form."""
     fixed_slots: SlotValues
     """The values of the template that do not change from reply to reply."""
+    text_slots: SlotValues
+    """The texts of a generated reply, for templates that its kind shares; empty: the templates have the texts."""
     item_ids: ItemIds
     input_tokens: int
     total_tokens: int

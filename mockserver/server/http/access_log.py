@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO, TypeAlias
 
 from mockserver.contract.findings import Severity
@@ -13,7 +13,7 @@ from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact, redact_url
 
-__all__ = ["AccessLog", "LogFormat", "format_entry", "format_line", "open_access_log"]
+__all__ = ["AccessLog", "LogFormat", "format_entry", "format_lines", "open_access_log"]
 
 #: Seconds that a line may wait to be written together with others.
 _FLUSH_DELAY_SECONDS = 0.02
@@ -28,7 +28,8 @@ _MAX_PROMPT_REDACTED = 2000
 _MAX_FIELD_SHOWN = 300
 
 
-LogFormat: TypeAlias = Callable[["Entry | str", float], str]
+LogFormat: TypeAlias = Callable[["Sequence[Entry | str]", float], list[str]]
+"""Turns entries, or lines of text, into the texts to write; the time is in seconds since the epoch."""
 
 
 class AccessLog:
@@ -40,9 +41,9 @@ class AccessLog:
     def __init__(
         self, stream: TextIO | BackgroundStream | None = None, log_format: LogFormat | None = None
     ) -> None:
-        """`log_format` turns an entry, or a line of text, into the text to write; default: `format_line`."""
+        """`log_format` formats the lines; default: `format_lines`."""
         self._stream = stream
-        self._format = log_format or format_line
+        self._format = log_format or format_lines
         self._pending: list[Entry | str] = []
 
     def add(self, entry: Entry | str) -> None:
@@ -57,8 +58,7 @@ class AccessLog:
         """Write the pending lines; if the stream fails, log no more and go on."""
         if self._stream is None or not self._pending:
             return
-        now = time.time()
-        lines = [self._format(each, now) for each in self._pending]
+        lines = self._format(self._pending, time.time())
         self._pending.clear()
         try:
             self._stream.write("".join([f"{each}\n" for each in lines]))
@@ -75,18 +75,28 @@ class AccessLog:
 
 def open_access_log(stream: TextIO, log_format: LogFormat | None = None) -> AccessLog:
     """An access log that never waits for the reader of the stream; what it drops is counted in a line."""
-    to_text = log_format or format_line
+    to_texts = log_format or format_lines
 
     def describe_loss(lines: int) -> str:
-        return to_text(f"{lines} lines are missing: nobody read the log", time.time()) + "\n"
+        return to_texts([f"{lines} lines are missing: nobody read the log"], time.time())[0] + "\n"
 
     return AccessLog(BackgroundStream(stream, describe_loss), log_format)
 
 
-def format_line(record: Entry | str, now: float) -> str:
-    """One line for a journal entry, or a line of text, with the time of day; `now` is in seconds since the epoch."""
-    line = record if isinstance(record, str) else format_entry(record)
-    return f"{time.strftime('%H:%M:%S', time.localtime(now))} {line}"
+def format_lines(records: Sequence[Entry | str], now: float) -> list[str]:
+    """A line for each journal entry or line of text, with the time of day."""
+    time_of_day = time.strftime("%H:%M:%S", time.localtime(now))
+    known: dict[tuple[object, ...], str] = {}
+    return [f"{time_of_day} {each if isinstance(each, str) else _line_for(each, known)}" for each in records]
+
+
+def _line_for(entry: Entry, known: dict[tuple[object, ...], str]) -> str:
+    """The line of an entry; `known` has those of others. Equal requests share their details."""
+    head = entry.request_head
+    key = (id(entry.details), head.path, head.authorization, head.session, entry.status, len(entry.reply))
+    if key not in known:
+        known[key] = format_entry(entry)
+    return known[key]
 
 
 def format_entry(entry: Entry) -> str:

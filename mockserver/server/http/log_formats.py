@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mockserver.server.http.access_log import format_line
+from mockserver.server.http.access_log import format_lines
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.wire import json
@@ -18,8 +19,12 @@ __all__ = ["format_json", "format_verbose"]
 _MAX_BODY = 4000
 
 
-def format_json(record: Entry | str, now: float) -> str:
-    """A JSON object in one line, for log collectors."""
+def format_json(records: Sequence[Entry | str], now: float) -> list[str]:
+    """A JSON object in one line for each record, for log collectors."""
+    return [_json_line(each, now) for each in records]
+
+
+def _json_line(record: Entry | str, now: float) -> str:
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
     if isinstance(record, str):
         return json.dumps({"time": time, "message": record}).decode()
@@ -51,9 +56,13 @@ def format_json(record: Entry | str, now: float) -> str:
     return json.dumps(entry).decode()
 
 
-def format_verbose(record: Entry | str, now: float) -> str:
-    """The usual line, and below it the findings and both bodies."""
-    lines = [format_line(record, now)]
+def format_verbose(records: Sequence[Entry | str], now: float) -> list[str]:
+    """The usual lines, and below each the findings and both bodies."""
+    return [_verbose_text(each, line) for each, line in zip(records, format_lines(records, now), strict=True)]
+
+
+def _verbose_text(record: Entry | str, line: str) -> str:
+    lines = [line]
     if not isinstance(record, str):
         lines += [f"  {each}" for each in map(str, findings_for_entry(record))]
         lines += _body_lines("request", record, record.body)

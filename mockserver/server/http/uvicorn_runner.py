@@ -235,18 +235,19 @@ class _ResponseCycle(RequestResponseCycle):
         if not self.disconnected:
             self._finish_response()
 
-    async def _write_chunks(self, pieces: Sequence[bytes]) -> None:
-        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece] or [b""]
-        chunks[0] = self.pending_head + chunks[0]
-        chunks[-1] += b"0\r\n\r\n"
-        self.pending_head = b""
-        flow, write = self.flow, self.transport.write
+    async def _write_chunks(self, pieces: Iterable[bytes]) -> None:
+        """Write one chunk a piece; while a client does not read, no further pieces are made."""
+        write = self.transport.write
+        chunks = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece)
+        pending, self.pending_head = self.pending_head + next(chunks, b""), b""
         for chunk in chunks:
-            if flow.write_paused:
-                await flow.drain()
+            if self.flow.write_paused:
+                await self.flow.drain()
             if self.disconnected:
                 return
-            write(chunk)
+            write(pending)
+            pending = chunk
+        write(pending + b"0\r\n\r\n")
 
     def flush(self, data: bytes = b"") -> None:
         """Write `data`, after the pending head."""

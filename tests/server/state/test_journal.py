@@ -143,4 +143,4 @@ def test_a_masked_prompt_is_shown_nowhere_even_if_it_is_short(
     entry = api.server.journal.last
     assert entry.prompt == "No. 7"
     assert "No. 7" not in format_entry(entry)
-    assert json.loads(format_json(entry, 0).encode())["prompt"] == "[masked]"
+    assert json.loads(format_json([entry], 0)[0].encode())["prompt"] == "[masked]"
