@@ -158,6 +158,7 @@ _INSTALL_NAMES = {
     "brotli": "responses-mockserver[compression]",
     "hypothesis": "responses-mockserver[pytest]",
     "openai": "openai",
+    "prometheus_client": "responses-mockserver[metrics]",
     "pytest": "responses-mockserver[pytest]",
     "schemathesis": "schemathesis",
 }

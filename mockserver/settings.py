@@ -67,6 +67,7 @@ SETTING_NAMES = frozenset(
         "max_requests",
         "max_tokens",
         "mcp_server",
+        "metrics",
         "model",
         "name",
         "once",

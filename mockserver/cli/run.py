@@ -44,6 +44,7 @@ _EXCLUDED_SERVE_OPTIONS = {
     "quiet",
     "verbose",
     "log_format",
+    "metrics",
     "report",
 }
 

@@ -24,12 +24,14 @@ from mockserver.cli.listener import (
     write_url_file,
 )
 from mockserver.cli.options import Choice, mask_option, max_body_option, network_options, option
-from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.errors import ConfigurationError, MissingPackage, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
     import socket
+
+    from starlette.types import ASGIApp
 
     from mockserver.server.console import ConsoleAccess
     from mockserver.server.http.access_log import LogFormat
@@ -156,6 +158,11 @@ _MIN_TOKEN_LENGTH = 8
     "--console",
     is_flag=True,
     help="Serve a page that shows each request as it arrives, and controls the server; prints its link.",
+)
+@option(
+    "--metrics",
+    is_flag=True,
+    help="Serve metrics for Prometheus at /metrics; requires the extra 'metrics'.",
 )
 @option(
     "--report",
@@ -369,6 +376,9 @@ def _run_server(
         from mockserver.server.http.cors import allow_origins
         from mockserver.server.http.uvicorn_runner import listener_url, run_forever
 
+    app: ASGIApp = App(services)
+    if settings["metrics"]:
+        app = _measure(app, services)
     url, session = listener_url(listeners[0]), services.default_session
 
     def announce() -> None:
@@ -388,9 +398,18 @@ def _run_server(
 
     gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
     try:
-        run_forever(allow_origins(App(services), services.hosts), listeners, announce, on_tick)
+        run_forever(allow_origins(app, services.hosts), listeners, announce, on_tick)
     finally:
         services.access_log.close()
+
+
+def _measure(app: ASGIApp, services: Services) -> ASGIApp:
+    """The application, with metrics."""
+    try:
+        from mockserver.server.http.metrics import MeasuredApp
+    except MissingPackage as error:
+        exit_with_error(f"--metrics: {error}", 2)
+    return MeasuredApp(app, services)
 
 
 def _announce_admin_api(url: str, token: str, url_file: Path | None, settings: Mapping[str, Any]) -> None:

@@ -85,15 +85,10 @@ def entry_row(session_name: str, number: int, entry: Entry) -> dict[str, Any]:
         "findings": len(findings),
         "severity": next((each.value for each in Severity if each in severities), None),
         "stub": entry.exchange,
-        "fault": _fault_name(entry),
+        "fault": ", ".join(entry.fault_names) or None,
         "duration": None if entry.end is None else round(entry.end - entry.at, 6),
         "left": entry.left,
     }
-
-
-def _fault_name(entry: Entry) -> str | None:
-    prefix, _, name = entry.details.error_detail.partition(" ")
-    return name if prefix == "fault" else None
 
 
 async def send_feed(request: HttpRequest) -> None:

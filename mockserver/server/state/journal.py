@@ -254,6 +254,12 @@ class Entry:
         return redaction.redact(self.details.error_detail, self.secrets) if self.details.error_detail else ""
 
     @property
+    def fault_names(self) -> tuple[str, ...]:
+        """Names of the faults in the reply."""
+        prefix, _, names = self.details.error_detail.partition(" ")
+        return tuple(names.split(", ")) if prefix == "fault" else ()
+
+    @property
     def request_findings(self) -> tuple[Finding, ...]:
         """Findings in the request's value."""
         return self.details.request_findings

@@ -1,0 +1,123 @@
+"""`mockserver serve --metrics`, scraped over a socket and read by the parser of prometheus-client."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def scrape(server: ServerProcess, accept: str = "") -> dict[str, float]:
+    """The samples, by name with labels as in PromQL."""
+    reply = httpx.get(f"{server.root_url}/metrics", headers={"accept": accept} if accept else {})
+    assert reply.status_code == 200, reply.text
+    is_openmetrics = reply.headers["content-type"].startswith("application/openmetrics-text")
+    assert is_openmetrics == (accept == OPENMETRICS)
+    parse: Any = parse_openmetrics if is_openmetrics else parse_text
+    return {
+        f"{each.name}{{{','.join(f'{key}={each.labels[key]}' for key in sorted(each.labels))}}}": each.value
+        for family in parse(reply.text)
+        for each in family.samples
+    }
+
+
+def requests(samples: dict[str, float]) -> dict[str, float]:
+    prefix = "mockserver_requests_total"
+    return {name.removeprefix(prefix): value for name, value in samples.items() if name.startswith(prefix)}
+
+
+def test_metrics_count_requests_findings_and_faults(start_server: StartServer) -> None:
+    server = start_server("--metrics", "--allow-mock-headers", "--profile", "qwen-2026-09")
+    assert server.create("Hello").status_code == 200
+    assert server.create("Hello", stream=True).status_code == 200
+    assert server.create("Hello", temperature="hot").status_code == 400
+    url, body = f"{server.base_url}/responses", {"model": MODEL, "input": "x"}
+    fault = server.client.post(url, json=body, headers={"x-mock-fault": "rate-429"})
+    assert fault.status_code == 429
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+    assert server.client.post(f"{server.root_url}/v1/chat/completions", json=chat).status_code == 200
+    assert server.client.get(f"{server.base_url}/responses/resp_0").status_code == 404
+    assert server.client.post(f"{server.root_url}/s/alice/v1/responses", json=body).status_code == 200
+    assert httpx.get(f"{server.root_url}/ready").status_code == 200
+    assert httpx.get(f"{server.root_url}/nowhere/at/all").status_code == 404
+    samples = scrape(server)
+    profile = "profile=qwen-2026-09"
+    assert requests(samples) == {
+        f"{{operation=createResponse,{profile},status=200,stream=false}}": 2,
+        f"{{operation=createResponse,{profile},status=200,stream=true}}": 1,
+        f"{{operation=createResponse,{profile},status=400,stream=false}}": 1,
+        f"{{operation=createResponse,{profile},status=429,stream=false}}": 1,
+        f"{{operation=createChatCompletion,{profile},status=200,stream=false}}": 1,
+        f"{{operation=retrieveResponse,{profile},status=404,stream=false}}": 1,
+        f"{{operation=health,{profile},status=200,stream=false}}": 1,
+        f"{{operation=other,{profile},status=404,stream=false}}": 1,
+    }
+    assert samples["mockserver_findings_total{rule=REQ-001}"] == 1
+    assert samples["mockserver_faults_total{fault=rate-429}"] == 1
+    assert samples["mockserver_time_to_first_byte_seconds_count{operation=createResponse,stream=true}"] == 1
+    assert samples["mockserver_request_duration_seconds_count{operation=createResponse,stream=false}"] == 4
+    assert samples["mockserver_open_streams{}"] == 0
+    assert samples["mockserver_journal_entries{}"] == 8
+    assert samples["mockserver_journal_bytes{}"] > 1000
+    assert requests(scrape(server, OPENMETRICS)) == requests(samples)
+
+
+def test_metrics_show_streams_that_are_open(start_server: StartServer) -> None:
+    server = start_server("--metrics", "--pace", "fixed:60000", "--chunking", "bytes:9")
+    body = {"model": MODEL, "input": "x", "stream": True}
+    with server.client.stream("POST", "/responses", json=body) as reply:
+        assert reply.status_code == 200
+        wait_until(lambda: scrape(server)["mockserver_open_streams{}"] == 1, "the stream is open")
+    wait_until(lambda: scrape(server)["mockserver_open_streams{}"] == 0, "the client left")
+
+
+def test_metrics_keep_other_hosts_out_and_need_no_key(start_server: StartServer) -> None:
+    server = start_server("--metrics")
+    url = f"{server.root_url}/metrics"
+    assert httpx.get(url).status_code == 200
+    assert httpx.head(url).content == b""
+    assert httpx.get(url, headers={"host": "rebound.example"}).status_code == 403
+    assert httpx.get(url, headers={"origin": "https://other.example"}).status_code == 403
+    assert httpx.post(url).status_code == 404
+
+
+def test_a_server_has_no_metrics_unless_asked(start_server: StartServer) -> None:
+    server = start_server()
+    assert httpx.get(f"{server.root_url}/metrics").status_code == 404
+
+
+def test_a_server_without_metrics_does_not_load_the_library() -> None:
+    code = "import sys, mockserver.cli.serve, mockserver.server.http.app; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_processes_with_a_shared_folder_report_their_sum(start_server: StartServer, tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    env: dict[str, Any] = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    servers = [start_server("--metrics", env=env) for _ in range(2)]
+    for count, server in enumerate(servers, start=1):
+        for _ in range(count):
+            assert server.create("Hello").status_code == 200
+    (total,) = requests(scrape(servers[0])).values()
+    assert total == 3
+    assert requests(scrape(servers[1])) == requests(scrape(servers[0]))
+
+
+@pytest.mark.parametrize("option", [["--quiet"], ["--report", "text=report.txt"]])
+def test_metrics_do_not_depend_on_the_log(start_server: StartServer, option: list[str]) -> None:
+    server = start_server("--metrics", *option, "--api-key", KEY)
+    server.create("Hello")
+    assert sum(requests(scrape(server)).values()) == 1
+    assert KEY not in httpx.get(f"{server.root_url}/metrics").text
