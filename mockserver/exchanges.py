@@ -24,12 +24,15 @@ from typing import Any
 import jsonschema_rs
 
 from mockserver import resources
+from mockserver.documents.conditions import condition_problems, parse_conditions
 from mockserver.documents.problems import Problem, find_problems
 from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
+from mockserver.wire.json_paths import JsonPath
 from mockserver.wire.masks import configured_masks
+from mockserver.wire.patterns import TextPattern
 from mockserver.wire.redaction import mask_request, redact
 from mockserver.wire.text_files import to_utf8
 
@@ -62,7 +65,7 @@ MAX_FILE_BYTES = 256 << 20
 class Match:
     """The condition under which an exchange answers; None: not given."""
 
-    prompt: str | None = None
+    prompt: str | TextPattern | None = None
     tools: frozenset[str] | None = None
     """The request declares exactly these types."""
     thinking: bool | None = None
@@ -70,13 +73,14 @@ class Match:
     after: str | None = None
     contains: str | None = None
     ignore_case: bool = False
-    instructions: str | None = None
-    model: str | None = None
+    instructions: str | TextPattern | None = None
+    model: str | TextPattern | None = None
     tool: str | None = None
-    tool_output: str | None = None
+    tool_output: str | TextPattern | None = None
     turn: int | None = None
-    header: Mapping[str, str] | None = None
+    header: Mapping[str, str | TextPattern] | None = None
     json_subset: Mapping[str, Any] | None = None
+    json_path: Mapping[JsonPath, Any] | None = None
     unrestricted: bool = False
     """Whether tools, thinking and function outputs do not matter: `match` is a text, or missing."""
 
@@ -221,7 +225,9 @@ def _document_problems(value: Any) -> list[Problem]:
     problems = _find_problems("", value)
     if problems or not isinstance(value, Mapping):
         return problems
-    return [*_base64_problems(value), *_repeated_options(value)]
+    match = value.get("match")
+    conditions = condition_problems(match) if isinstance(match, Mapping) else ()
+    return [*conditions, *_base64_problems(value), *_repeated_options(value)]
 
 
 def _repeated_options(value: Mapping[str, Any]) -> Iterator[Problem]:
@@ -259,7 +265,9 @@ def _build_exchange(value: Mapping[str, Any], file: str, base_pointer: str) -> E
 def _build_match(match: Any) -> Match:
     if match is None or isinstance(match, str):
         return Match(prompt=match, unrestricted=True)
-    return Match(**{**match, "tools": frozenset(match["tools"]) if "tools" in match else None})
+    return Match(
+        **{**parse_conditions(match), "tools": frozenset(match["tools"]) if "tools" in match else None}
+    )
 
 
 def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:

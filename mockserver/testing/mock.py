@@ -28,6 +28,7 @@ from mockserver.testing.stub_builder import (
     RequestMatch,
     Scenario,
     StubBuilder,
+    TextCondition,
     matcher_arguments,
 )
 
@@ -123,7 +124,7 @@ class MockBase(ABC):
         options = ReplyOptions(chunks, json, reasoning, usage, incomplete)
         return self._stub_builder().add_reply(*content, options=options, **delivery)
 
-    def when(self, prompt: str | None = None, **conditions: Unpack[RequestMatch]) -> ConditionalStubs:
+    def when(self, prompt: TextCondition = None, **conditions: Unpack[RequestMatch]) -> ConditionalStubs:
         """Select requests: `.reply(…)`, `.fail(…)` and `.fault(…)` on the result apply to them only.
 
         `prompt` is the whole text of the last user message; `RequestMatch` describes the other conditions. If
@@ -160,7 +161,7 @@ class MockBase(ABC):
         return Scenario(self._stub_builder(), name)
 
     def assert_requested(
-        self, prompt: str | None = None, *, times: int | None = None, **conditions: Unpack[RequestMatch]
+        self, prompt: TextCondition = None, *, times: int | None = None, **conditions: Unpack[RequestMatch]
     ) -> list[Entry]:
         """Return the requests that match the conditions of `when()`; AssertionError if their number is wrong.
 

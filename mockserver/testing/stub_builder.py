@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from mockserver.errors import ConfigurationError
 from mockserver.replies.script import Script
@@ -39,6 +39,7 @@ __all__ = [
     "RequestMatch",
     "Scenario",
     "StubBuilder",
+    "TextCondition",
     "matcher_arguments",
 ]
 
@@ -46,32 +47,42 @@ __all__ = [
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+TextCondition: TypeAlias = Any
+"""A text, a compiled regular expression, or any object whose `==` decides."""
+
+
 class RequestMatch(TypedDict, total=False):
-    """Conditions of a request."""
+    """Conditions of a request.
+
+    A `TextCondition` is a text, a compiled regular expression, or any object whose `==` decides, as of
+    dirty-equals; so is each value in `json_subset` and `json_path`.
+    """
 
     contains: str
     """A part of the last user message."""
     ignore_case: bool
     """Whether prompt and `contains` ignore case."""
-    instructions: str
+    instructions: TextCondition
     """A part of the instructions."""
-    model: str
+    model: TextCondition
     tool: str
     """The type of a declared tool, or the name of a declared function."""
     tools: Collection[str]
     """The types of all declared tools, in any order."""
     thinking: bool
     """Whether thinking is enabled, by `reasoning`, `enable_thinking` or the model's default."""
-    tool_output: str
+    tool_output: TextCondition
     """A part of the last function output."""
     turn: int
     """The turn of the conversation, from 1."""
     after: str | ChainableStub
     """The stub that replied to the previous turn, or its name."""
     stream: bool
-    header: Mapping[str, str]
+    header: Mapping[str, TextCondition]
     json_subset: Mapping[str, Any]
     """Members of the request; nested objects are subsets too."""
+    json_path: Mapping[str, Any]
+    """JSONPath queries (RFC 9535), and what one of the values that each selects must be."""
     predicate: Callable[[IncomingRequest], bool]
 
 
@@ -256,7 +267,7 @@ async def _call_beside_loop(function: Callable[[IncomingRequest], Any], request:
     return await result if isawaitable(result) else result
 
 
-def matcher_arguments(prompt: str | None, conditions: Mapping[str, Any]) -> dict[str, Any]:
+def matcher_arguments(prompt: TextCondition, conditions: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `build_matcher`; a stub in `after` becomes its name."""
     after = conditions.get("after")
     arguments = {**conditions, "prompt": prompt}

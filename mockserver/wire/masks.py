@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire import json
+from mockserver.wire.patterns import compile_linear
 
 __all__ = ["NO_MASKS", "Masks", "Path", "configured_masks", "ends_with", "parse_masks", "use_masks"]
 
@@ -91,18 +92,9 @@ def parse_masks(options: Iterable[str]) -> Masks:
 
 def _compile_pattern(pattern: str) -> Any:
     try:
-        import re2
-    except ImportError:
-        raise ConfigurationError(
-            f"--mask {_REGEX_PREFIX}{pattern}: patterns need RE2: pip install 'responses-mockserver[mask]'"
-        ) from None
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        regex = re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
-        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {reason}") from None
+        regex = compile_linear(pattern)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: {error}") from None
     if regex.search(""):
         raise ConfigurationError(f"--mask {_REGEX_PREFIX}{pattern!a}: the pattern matches an empty text")
     return regex

@@ -74,4 +74,4 @@ def test_a_pattern_without_its_package_is_refused_with_the_command_that_installs
     monkeypatch.setitem(sys.modules, "re2", None)
     status, _, errors = run_cli("check", "--mask", "regex:a+", "file")
     assert status == 2
-    assert "pip install 'responses-mockserver[mask]'" in errors
+    assert "pip install 'responses-mockserver[patterns]'" in errors

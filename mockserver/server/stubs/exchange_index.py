@@ -128,7 +128,7 @@ def exchange_matcher(match: Match) -> Matcher:
 
 def _index_exchange(exchange: Exchange) -> _IndexedExchange:
     match = exchange.match
-    needs_tools = any((match.tool, match.tool_output, match.json_subset))
+    needs_tools = any((match.tool, match.tool_output, match.json_subset, match.json_path))
     return _IndexedExchange(
         exchange,
         has_function_output=None if match.unrestricted else match.tool_output is not None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -33,6 +33,8 @@ _Value = TypeVar("_Value")
 #: A position, the conditions that the lookup does not decide (None: there are none), and what to return.
 _Entry: TypeAlias = tuple[int, Matcher | None, _Value]
 _position_of = itemgetter(0)
+
+_CONDITIONS = tuple(each.name for each in fields(Matcher))
 
 #: The values by which a request finds matchers, for each condition that is compared with a whole value.
 _REQUEST_VALUES: Mapping[str, Callable[[IncomingRequest], Iterable[Hashable]]] = {
@@ -193,19 +195,21 @@ def _sequences(text: str, length: int) -> Iterator[tuple[str, ...]]:
 def _keys_of(matcher: Matcher) -> Iterator[tuple[str, Any]]:
     """The conditions that a matcher can be looked up by, the most distinctive first, each with its value."""
     folded, fold = ("folded ", str.casefold) if matcher.ignore_case else ("", str)
-    if matcher.prompt is not None:
+    if type(matcher.prompt) is str:
         yield f"{folded}prompt", fold(matcher.prompt)
     if matcher.contains:
         yield f"{folded}contains", fold(matcher.contains)
     for name in ("tool_output", "after", "instructions", "tool", "tools"):
-        if expected := getattr(matcher, name):
+        expected = getattr(matcher, name)
+        if type(expected) in (str, tuple) and expected:
             yield name, expected
     for scalar in _scalars(matcher.json_subset or {}):
         yield "json_subset", scalar
     for name, value in (matcher.header or {}).items():
-        yield "header", (name.lower().encode("latin-1", "replace"), str(value).encode("latin-1", "replace"))
+        if type(value) is str:
+            yield "header", (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
     for name in ("turn", "model", "thinking", "stream"):
-        if (expected := getattr(matcher, name)) is not None:
+        if type(expected := getattr(matcher, name)) in (int, str, bool):
             yield name, expected
 
 
@@ -217,7 +221,9 @@ def _remaining_conditions(matcher: Matcher, condition: str) -> Matcher | None:
         matcher = replace(matcher, **no_condition)
     if matcher.prompt is None and matcher.contains is None:
         matcher = replace(matcher, ignore_case=False)
-    return None if matcher == ANY_REQUEST else matcher
+    # By identity: a value that compares itself may equal None.
+    is_empty = all(getattr(matcher, name) is getattr(ANY_REQUEST, name) for name in _CONDITIONS)
+    return None if is_empty else matcher
 
 
 def _scalars(members: Mapping[str, Any]) -> Iterator[tuple[str, type, Any]]:
@@ -226,7 +232,7 @@ def _scalars(members: Mapping[str, Any]) -> Iterator[tuple[str, type, Any]]:
     while objects:
         pointer, members = objects.pop()
         for name, value in members.items():
-            if isinstance(value, dict):
+            if type(value) is dict:
                 objects.append((f"{pointer}/{name}", value))
-            elif isinstance(value, str | int | float):
+            elif type(value) in (str, int, float, bool):  # others compare themselves
                 yield f"{pointer}/{name}", type(value), value

@@ -10,7 +10,17 @@ from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
+from mockserver.server.stubs.comparisons import (
+    equals,
+    is_selected,
+    is_text_condition,
+    occurs,
+    subset_differences,
+    with_patterns,
+)
 from mockserver.suggestions import choose_from
+from mockserver.wire.json_paths import JsonPath, parse_json_path
+from mockserver.wire.patterns import TextPattern
 from mockserver.wire.redaction import redact_headers
 
 __all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
@@ -83,30 +93,35 @@ def _is_function(tool: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """The conditions of a stub, all of which must hold; None: no condition."""
+    """The conditions of a stub, all of which must hold; None: no condition.
 
-    prompt: str | None = None
+    Where a type is Any, the value is a text, a pattern, or an object whose `==` decides, as of dirty-equals.
+    """
+
+    prompt: Any = None
     """The whole text of the last user message."""
     contains: str | None = None
     """A part of that text."""
     ignore_case: bool = False
     """Whether `prompt` and `contains` ignore case (Unicode's full case folding)."""
-    instructions: str | None = None
+    instructions: Any = None
     """A part of the instructions."""
-    model: str | None = None
+    model: Any = None
     tool: str | None = None
     """Type of a declared tool, or name of a declared function."""
     tools: tuple[str, ...] | None = None
     """Types of all declared tools, sorted."""
     thinking: bool | None = None
-    tool_output: str | None = None
+    tool_output: Any = None
     """A part of the last function output."""
     turn: int | None = None
     after: str | None = None
     stream: bool | None = None
-    header: Mapping[str, str] | None = None
+    header: Mapping[str, Any] | None = None
     json_subset: Mapping[str, Any] | None = None
     """Members that the body must have; nested objects are compared in the same way."""
+    json_path: Mapping[JsonPath, Any] | None = None
+    """Queries, and what one of the values that each selects must be; an object is compared as in `json_subset`."""
     predicate: Callable[[IncomingRequest], bool] | None = None
 
     def matches(self, request: IncomingRequest) -> bool:
@@ -116,22 +131,30 @@ class Matcher:
     def differences(self, request: IncomingRequest) -> Iterator[str]:
         """Describe each condition that does not hold."""
         yield from self._prompt_differences(request)
-        yield from _difference("model", self.model, request.model)
+        if self.model is not None and not equals(self.model, request.model):
+            yield _describe_difference("model", self.model, request.model)
         yield from _difference("turn", self.turn, request.turn)
         yield from _difference("after", self.after, request.after)
         yield from _difference("stream", self.stream, request.stream)
         yield from _difference("thinking", self.thinking, request.facts.thinking)
-        if self.instructions is not None and self.instructions not in request.instructions:
-            yield _describe_difference("instructions", _Containing(self.instructions), request.instructions)
+        if self.instructions is not None and not occurs(self.instructions, request.instructions):
+            yield _describe_difference(
+                "instructions", _expected_part(self.instructions), request.instructions
+            )
         yield from self._tool_differences(request)
         for name, value in (self.header or {}).items():
             actual = request.raw_headers.get(name.lower().encode("latin-1", "replace"))
             if actual is None:
                 yield f"header: {name} is missing"
-            elif actual.decode("latin-1") != value:
-                yield f"header: {name} has another value"  # which may be a key
-        for pointer, expected, found in _subset_differences(self.json_subset or {}, request.body, ""):
+            elif not equals(value, actual.decode("latin-1")):
+                expected = f", expected {value!r}" if isinstance(value, TextPattern) else ""
+                yield f"header: {name} has another value{expected}"  # which may be a key
+        for pointer, expected, found in subset_differences(self.json_subset or {}, request.body, ""):
             yield _describe_difference(f"json_subset: {pointer}", expected, found)
+        for path, expected in (self.json_path or {}).items():
+            selected = path.select(request.body)
+            if not any(is_selected(expected, each) for each in selected):
+                yield _describe_difference(f"json_path: {path.text}", expected, selected)
         if self.predicate is not None:
             yield from self._predicate_differences(self.predicate, request)
 
@@ -142,9 +165,9 @@ class Matcher:
             yield from _difference("tools", self.tools, tuple(sorted(request.facts.declared_tool_types)))
         if self.tool_output is not None:
             last = request.tool_outputs[-1:]
-            if not last or self.tool_output not in last[0]:
+            if not last or not occurs(self.tool_output, last[0]):
                 yield _describe_difference(
-                    "tool_output", _Containing(self.tool_output), last[0] if last else None
+                    "tool_output", _expected_part(self.tool_output), last[0] if last else None
                 )
 
     def _predicate_differences(
@@ -163,7 +186,11 @@ class Matcher:
 
     def _prompt_differences(self, request: IncomingRequest) -> Iterator[str]:
         fold = str.casefold if self.ignore_case else str
-        if self.prompt is not None and fold(self.prompt) != fold(request.prompt):
+        if self.prompt is not None and not (
+            fold(self.prompt) == fold(request.prompt)
+            if isinstance(self.prompt, str)
+            else equals(self.prompt, request.prompt)
+        ):
             yield _describe_difference("prompt", self.prompt, request.prompt)
         if self.contains is not None and fold(self.contains) not in fold(request.prompt):
             yield _describe_difference("contains", self.contains, request.prompt)
@@ -194,31 +221,73 @@ _MEMBER_TYPES: Mapping[str, tuple[type, ...]] = {
     "stream": (bool,),
     "header": (dict,),
     "json_subset": (dict,),
+    "json_path": (dict,),
 }
+#: Conditions on a text that may also be a pattern, or any object whose `==` decides.
+_TEXT_CONDITIONS = frozenset({"prompt", "instructions", "model", "tool_output"})
 
 
 def build_matcher(**members: Any) -> Matcher:
     """Build a matcher from named conditions; None: no condition. Raises ConfigurationError."""
-    conditions = {name: value for name, value in members.items() if value is not None}
-    for name, value in conditions.items():
-        if name == "predicate":
-            if not callable(value):
-                raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
-            if iscoroutinefunction(value):
-                raise ConfigurationError(
-                    f"when(): predicate {value.__name__} is a coroutine function: a predicate decides at once; "
-                    "a reply function may wait"
-                )
-        elif name not in _MEMBER_TYPES:
-            known = choose_from(name, (*_MEMBER_TYPES, "predicate"))
-            raise ConfigurationError(f"when() has no condition {name!r}{known}")
-        elif not isinstance(value, _MEMBER_TYPES[name]) or (
-            isinstance(value, bool) and bool not in _MEMBER_TYPES[name]
-        ):
-            raise ConfigurationError(f"when(): {name} cannot be {value!r}")
-    if "tools" in conditions:
-        conditions["tools"] = _sorted_types(conditions["tools"])
+    given = {name: value for name, value in members.items() if value is not None}
+    _require_plain_text_if_case_is_ignored(given)
+    conditions = {name: _build_condition(name, value) for name, value in given.items()}
     return Matcher(**conditions) if conditions else ANY_REQUEST
+
+
+def _build_condition(name: str, value: Any) -> Any:
+    if name == "predicate":
+        _require_predicate(value)
+    elif name not in _MEMBER_TYPES:
+        known = choose_from(name, (*_MEMBER_TYPES, "predicate"))
+        raise ConfigurationError(f"when() has no condition {name!r}{known}")
+    elif not (name in _TEXT_CONDITIONS and is_text_condition(value)) and (
+        not isinstance(value, _MEMBER_TYPES[name])
+        or (isinstance(value, bool) and bool not in _MEMBER_TYPES[name])
+    ):
+        raise ConfigurationError(f"when(): {name} cannot be {value!r}")
+    build = _BUILDERS.get(name)
+    return value if build is None else build(value)
+
+
+def _require_predicate(value: Any) -> None:
+    if not callable(value):
+        raise ConfigurationError(f"when(): predicate is a function of the request, not {value!r}")
+    if iscoroutinefunction(value):
+        raise ConfigurationError(
+            f"when(): predicate {value.__name__} is a coroutine function: a predicate decides at once; "
+            "a reply function may wait"
+        )
+
+
+def _require_plain_text_if_case_is_ignored(conditions: Mapping[str, Any]) -> None:
+    prompt = conditions.get("prompt", "")
+    if conditions.get("ignore_case") and "contains" not in conditions and not isinstance(prompt, str):
+        raise ConfigurationError(
+            f"when(): ignore_case applies to texts; in a pattern write (?i), not {prompt!r}"
+        )
+
+
+def _build_header(header: Mapping[Any, Any]) -> dict[str, Any]:
+    for name, value in header.items():
+        if not isinstance(name, str) or not is_text_condition(value):
+            raise ConfigurationError(f"when(): header {name!r} cannot be {value!r}")
+    return {name: with_patterns(value) for name, value in header.items()}
+
+
+def _build_queries(queries: Mapping[Any, Any]) -> dict[JsonPath, Any]:
+    return {_build_query(path): with_patterns(expected) for path, expected in queries.items()}
+
+
+def _build_query(path: Any) -> JsonPath:
+    if isinstance(path, JsonPath):
+        return path
+    if not isinstance(path, str):
+        raise ConfigurationError(f"when(): json_path: a query is a text, not {path!r}")
+    try:
+        return parse_json_path(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"when(): json_path {path!r}: {error}") from None
 
 
 def _sorted_types(tools: Iterable[Any]) -> tuple[str, ...]:
@@ -228,6 +297,15 @@ def _sorted_types(tools: Iterable[Any]) -> tuple[str, ...]:
                 f"when(): tools are the types of tools, such as 'web_search', not {each!r}"
             )
     return tuple(sorted(set(tools)))
+
+
+#: What a condition becomes, if it is not what its user gives.
+_BUILDERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys((*_TEXT_CONDITIONS, "json_subset"), with_patterns),
+    "header": _build_header,
+    "json_path": _build_queries,
+    "tools": _sorted_types,
+}
 
 
 def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:
@@ -245,6 +323,10 @@ class _Containing:
         return f"a text with {self._part!r}"
 
 
+def _expected_part(expected: Any) -> Any:
+    return _Containing(expected) if isinstance(expected, str) else expected
+
+
 def _describe_difference(name: str, expected: Any, actual: Any) -> str:
     return f"{name}: expected {_shorten(expected)}, got {_shorten(actual)}"
 
@@ -252,15 +334,3 @@ def _describe_difference(name: str, expected: Any, actual: Any) -> str:
 def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-
-
-def _subset_differences(
-    expected: Mapping[str, Any], actual: Mapping[str, Any], pointer: str
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (pointer, expected, actual) for each member that is missing or different."""
-    for name, value in expected.items():
-        found = actual.get(name)
-        if isinstance(value, dict) and isinstance(found, dict):
-            yield from _subset_differences(value, found, f"{pointer}/{name}")
-        elif found != value or type(found) is not type(value):
-            yield f"{pointer}/{name}", value, found

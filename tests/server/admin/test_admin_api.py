@@ -108,6 +108,18 @@ def test_a_condition_over_http_is_the_same_in_python(
     assert ask(client, **matching).status_code == 200
 
 
+def test_patterns_and_queries_over_http(client: httpx.Client) -> None:
+    invalid = {"match": {"prompt": {"matches": "("}, "json_path": {"$[": 1}}, "reply": "No."}
+    rejected = client.post("/_mock/stubs", json=invalid)
+    assert rejected.status_code == 400
+    assert "body#/match/prompt/matches: not a pattern in RE2's syntax" in rejected.json()["message"]
+    assert "body#/match/json_path/$[: not a JSONPath query" in rejected.json()["message"]
+    match = {"prompt": {"matches": "^H"}, "json_path": {"$.tools[*].type": {"matches": "search$"}}}
+    assert client.post("/_mock/stubs", json={"match": match, "reply": "It."}).status_code == 200
+    assert 'prompt: expected {"matches":"^H"}, got \'Oh\'' in ask(client, "Oh").json()["message"]
+    assert ask(client, tools=WEB_SEARCH["tools"]).status_code == 200
+
+
 def test_every_condition_of_python_is_one_over_http() -> None:
     members = exchange_schema()["$defs"]["match"]["properties"]
     assert {*RequestMatch.__annotations__, "prompt"} - {"predicate"} == set(members)
