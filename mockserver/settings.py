@@ -60,6 +60,7 @@ SETTING_NAMES = frozenset(
         "jobs",
         "kind",
         "limit",
+        "load",
         "log_format",
         "mask",
         "max_age",

@@ -43,6 +43,7 @@ _EXCLUDED_SERVE_OPTIONS = {
     "url_file",
     "quiet",
     "verbose",
+    "load",
     "log_format",
     "metrics",
     "report",

@@ -125,7 +125,17 @@ _MIN_TOKEN_LENGTH = 8
     help="Rate limit: requests=N or tokens=N per minute, burst=N per second, concurrency=N, context=N tokens,"
     " context-error.",
 )
-@option("--chunking", default="event", help="How bodies are cut: event, coalesced, bytes:N or random.")
+@option(
+    "--chunking",
+    show_default=False,
+    help="How bodies are cut: event, coalesced, bytes:N or random. Default: event; with --load coalesced.",
+)
+@option(
+    "--load",
+    is_flag=True,
+    help="For load tests: keep no journal, log no requests, and send each stream in one write unless there is a"
+    " --pace or --chunking.",
+)
 @option(
     "--allow-mock-headers",
     is_flag=True,
@@ -191,7 +201,7 @@ def serve(
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
         with paused_collection():
-            services = build_services(keys, quiet, host=host, **settings)
+            services = build_services(keys, quiet, host=host, report=report, **settings)
     except (MockServerError, OSError) as error:
         exit_with_problems(problem_lines(error), 2)
     require_writable_url_file(url_file)
@@ -290,6 +300,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     from mockserver.server.access import ApiKeys
     from mockserver.server.http.access_log import AccessLog, open_access_log
     from mockserver.server.http.services import Services
+    from mockserver.server.state.journal import DisabledJournal
     from mockserver.server.state.sessions import (
         MAX_COUNTED_REQUESTS,
         AnyModel,
@@ -312,6 +323,9 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
     )
     set_structured_output(session, settings["structured_output"] or "")
+    if settings.get("load"):
+        _require_no_journal_options(settings)
+        session.journal = DisabledJournal()
     session.strict = session.strict_from_start = bool(settings.get("strict"))
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
@@ -320,7 +334,9 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         store=MemoryStore(settings["store_size"]),
         keys=ApiKeys(keys),
         hosts=allowed_hosts(settings, is_controllable=bool(token or settings.get("console"))),
-        access_log=AccessLog() if quiet else open_access_log(sys.stderr, _choose_log_format(settings)),
+        access_log=AccessLog()
+        if quiet or settings.get("load")
+        else open_access_log(sys.stderr, _choose_log_format(settings)),
         mock_headers=settings["allow_mock_headers"],
         max_body=parse_body_size(settings["max_body"]),
         stream_errors=settings["stream_errors"] or "",
@@ -359,8 +375,22 @@ def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]
         limits = parse_limits(settings["limit"])
         session.limiter = RateLimiter(limits) if limits else None
     session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
-    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
+    session.delivery = Delivery(pace=settings.get("pace"), chunking=_choose_chunking(settings))
     session.output_length = parse_output_tokens(settings.get("output_tokens") or "usual")
+
+
+def _choose_chunking(settings: Mapping[str, Any]) -> str:
+    if settings.get("chunking"):
+        return str(settings["chunking"])
+    # With a pace, a client measures when each event arrives.
+    return "coalesced" if settings.get("load") and settings.get("pace") == "none" else "event"
+
+
+def _require_no_journal_options(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for an option that shows or reports what --load does not keep."""
+    for name in ("console", "report", "verbose"):
+        if settings.get(name):
+            raise ConfigurationError(f"--load keeps no requests, which --{name} needs")
 
 
 def _run_server(

@@ -122,6 +122,8 @@ def judge_session(session: Session, policy: FailurePolicy) -> Verdict:
     numbered = list(enumerate(journal, start=dropped + 1))
     violations: list[NumberedFinding] = []
     unchecked = [f"the {dropped} oldest requests, which the journal has dropped"] if dropped else []
+    if not journal.is_enabled:
+        unchecked.append("all requests, because the server keeps no journal")
     has_failed_request = False
     for number, entry in numbered:
         findings = findings_for_entry(entry)

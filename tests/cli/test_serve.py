@@ -23,3 +23,10 @@ def test_unusable_profile_or_rendering_is_one_line(options: list[str], message: 
     assert (code, out) == (2, "")
     assert err.startswith(f"mockserver: {message}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [["--console"], ["--verbose"], ["--report", "text=report.txt"]])
+def test_load_excludes_what_needs_requests(option: list[str], run_cli: RunCli) -> None:
+    code, out, err = run_cli("serve", "--port", "0", "--load", *option)
+    assert (code, out) == (2, "")
+    assert err == f"mockserver: --load keeps no requests, which {option[0]} needs\n"

@@ -121,6 +121,8 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     after = _parse_number(query, "after", 0, (0, 1 << 53))
     limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
     journal = request.session.journal
+    if not journal.is_enabled:
+        raise ConfigurationError("the server keeps no journal: it was started with --load")
     numbered = list(enumerate(journal, start=journal.dropped_count + 1))
     remaining = [(number, entry) for number, entry in numbered if number > after]
     page = remaining[:limit]

@@ -77,6 +77,16 @@ class Delivery:
             and self.hold is None
         )
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether the reply is sent unchanged in one write."""
+        return (
+            self.chunking == "coalesced"
+            and self.fault is None
+            and self.pace in (None, "none")
+            and not self.delay_ms
+        )
+
 
 #: No options.
 DEFAULT_DELIVERY = Delivery()

@@ -15,6 +15,7 @@ from mockserver.wire.masks import configured_masks
 
 __all__ = [
     "BodyText",
+    "DisabledJournal",
     "Entry",
     "EntryDetails",
     "Journal",
@@ -304,6 +305,8 @@ class Journal:
 
     MAX_ENTRIES = 1000
     MAX_BYTES = 64 << 20
+    is_enabled = True
+    """Whether it keeps entries at all."""
 
     def __init__(self, quota: JournalQuota | None = None) -> None:
         self._entries: deque[Entry] = deque()
@@ -380,3 +383,16 @@ class Journal:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries))
+
+
+class DisabledJournal(Journal):
+    """A journal that stays empty, for load tests."""
+
+    is_enabled = False
+
+    def for_new_session(self) -> Journal:
+        """Return another one."""
+        return DisabledJournal()
+
+    def add(self, entry: Entry) -> None:
+        """Keep nothing."""
