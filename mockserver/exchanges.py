@@ -134,7 +134,7 @@ class Exchange:
     request: Mapping[str, Any] | None = None
     shown: DocumentedSample | None = None
     delivery: Mapping[str, Any] | None = None
-    """Options for sending the reply: `fault`, `pace`, `chunking`, `delay_ms`, `invalid`."""
+    """Options for sending the reply: `fault`, `pace`, `chunking`, `delay_ms`, `invalid`, `template`."""
     delivery_pointers: Mapping[str, str] = field(default_factory=dict)
     """Where the document has each of them."""
     reply_pointer: str = "/reply"

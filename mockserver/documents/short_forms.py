@@ -19,7 +19,7 @@ from mockserver.wire import json
 __all__ = ["DELIVERY_MEMBERS", "LongReply", "expand_items", "expand_reply"]
 
 #: Members of a reply that say how it is sent.
-DELIVERY_MEMBERS = ("fault", "pace", "chunking", "delay_ms", "invalid")
+DELIVERY_MEMBERS = ("fault", "pace", "chunking", "delay_ms", "invalid", "template")
 
 #: The long forms of a reply, of which it has one.
 _REPLY_FORMS = ("script", "error", "body", "http")

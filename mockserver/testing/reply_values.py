@@ -25,7 +25,12 @@ from mockserver.replies.script import (
 )
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
 from mockserver.server.delivery.options import Delivery
-from mockserver.server.stubs.exchange_replies import ReplyDefinition, parse_delivery, parse_service_fault
+from mockserver.server.stubs.exchange_replies import (
+    ReplyDefinition,
+    parse_delivery,
+    parse_service_fault,
+    require_fillable,
+)
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.spellings import PYTHON
 from mockserver.suggestions import choose_from
@@ -68,6 +73,8 @@ class DeliveryOptions(TypedDict, total=False):
     """Milliseconds before the reply."""
     invalid: bool
     """Send the content exactly as it is, although it breaks the contract."""
+    template: bool
+    """Fill placeholders such as `{{request.prompt}}` with values of the request."""
     name: str
     """The name of the stub for `after=` and the journal."""
 
@@ -188,6 +195,7 @@ def _resolve_object(value: Any, delivery: Mapping[str, Any]) -> ResolvedReply:
     built_delivery = build_delivery(others, is_error="error" in reply)
     if "script" in reply:
         return ResolvedReply(parse_script(reply["script"]), built_delivery, name)
+    require_fillable(reply, others)
     error = reply.get("error", {})
     definition = parse_service_fault(error["name"]) if "name" in error else reply
     return ResolvedReply(definition, built_delivery, name)

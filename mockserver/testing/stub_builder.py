@@ -20,6 +20,7 @@ from mockserver.server.mock_headers import SCENARIO_HEADER
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.exchange_replies import prepare_script
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
+from mockserver.server.stubs.placeholders import require_known_placeholders
 from mockserver.server.stubs.spellings import PYTHON
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.testing.reply_values import (
@@ -213,6 +214,8 @@ class StubBuilder:
             return resolved
         if may_fail and resolved.reply.status == "failed":
             return resolved
+        if resolved.delivery.template:
+            require_known_placeholders(resolved.reply)
         script = self._prepare_script(resolved.reply, is_invalid=resolved.delivery.invalid)
         return resolved._replace(reply=script)
 

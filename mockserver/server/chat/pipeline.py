@@ -59,7 +59,7 @@ async def respond_chat(
     responses_seed = ReplySeed(session.ids, responses_digest, reply_seed.occurrence)
     selected = select_reply(session, incoming, responses_seed, scenario)
     if isinstance(selected, PendingReply):
-        selected = await selected.wait(incoming)
+        selected = await selected.wait(incoming, session)
     details = EntryDetails(
         incoming.model,
         incoming.prompt,

@@ -40,6 +40,8 @@ class Delivery:
     """Milliseconds before the head of the reply."""
     invalid: bool = False
     """Whether the content may break the contract, because a test asks for it."""
+    template: bool = False
+    """Whether the content has placeholders, which the values of the request fill."""
     hold: Hold | None = None
     """Keeps the reply back until a test lets it go."""
 
@@ -54,6 +56,8 @@ class Delivery:
             )
         if type(self.invalid) is not bool:
             raise ConfigurationError(f"invalid must be true or false, not {self.invalid!r}")
+        if type(self.template) is not bool:
+            raise ConfigurationError(f"template must be true or false, not {self.template!r}")
 
     def with_defaults(self, defaults: Delivery) -> Delivery:
         """Return these options, with `defaults` for those that are None."""
@@ -63,6 +67,7 @@ class Delivery:
             defaults.chunking if self.chunking is None else self.chunking,
             self.delay_ms,
             self.invalid,
+            self.template,
             self.hold,
         )
 

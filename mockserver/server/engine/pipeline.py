@@ -206,7 +206,7 @@ async def _plan_reply(
     incoming = IncomingRequest(request.body, facts, turn.headers, after, number)
     selected = select_reply(session, incoming, reply_seed, turn.scenario)
     if isinstance(selected, PendingReply):
-        selected = await selected.wait(incoming)
+        selected = await selected.wait(incoming, session)
     details = request.details
     if selected.stub_name is not None or parent is not None:
         details = details._replace(stub_name=selected.stub_name, after=after, turn=number)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from mockserver.errors import UnsatisfiableSchema
+from mockserver.errors import ConfigurationError, UnsatisfiableSchema
 from mockserver.replies.generated_scripts import (
     GenerationRequest,
     detect_language,
@@ -23,7 +23,9 @@ from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.stubs.exchange_replies import prepare_script
 from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.server.stubs.placeholders import fill_placeholders
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 
@@ -48,7 +50,7 @@ class PendingReply(NamedTuple):
     function: Callable[[IncomingRequest], Awaitable[FunctionReply]]
     hold: Hold | None
 
-    async def wait(self, request: IncomingRequest) -> SelectedReply:
+    async def wait(self, request: IncomingRequest, session: Session) -> SelectedReply:
         """What the function of a test returns; UnmatchedRequest if it fails, for the test to report."""
         name = getattr(self.function, "__name__", "a function")
         try:
@@ -56,7 +58,9 @@ class PendingReply(NamedTuple):
         except Exception as error:  # noqa: BLE001 (a test's own code may raise anything)
             message = f"The reply function {name} failed: {type(error).__name__}: {error}"
             raise UnmatchedRequest(400, "ReplyFunctionFailed", message, detail=message) from None
-        return SelectedReply(self.stub_name, reply, replace(delivery, hold=self.hold))
+        return _fill(
+            SelectedReply(self.stub_name, reply, replace(delivery, hold=self.hold)), request, session
+        )
 
 
 def select_reply(
@@ -64,13 +68,30 @@ def select_reply(
 ) -> SelectedReply | PendingReply:
     """The reply to a request of either API; `scenario` names the stub, exchange or scenario to use."""
     if scenario is not None:
-        return _reply_by_name(session, request, reply_seed, scenario)
-    stub = session.stubs.take(request)
-    return (
-        _fallback_reply(session, request, reply_seed)
-        if stub is None
-        else _reply_from_stub(session, stub, request, reply_seed)
-    )
+        selected = _reply_by_name(session, request, reply_seed, scenario)
+    elif (stub := session.stubs.take(request)) is None:
+        selected = _fallback_reply(session, request, reply_seed)
+    else:
+        selected = _reply_from_stub(session, stub, request, reply_seed)
+    return selected if isinstance(selected, PendingReply) else _fill(selected, request, session)
+
+
+def _fill(selected: SelectedReply, request: IncomingRequest, session: Session) -> SelectedReply:
+    """Fill the placeholders of a reply that has them; UnmatchedRequest if it is invalid then."""
+    if not selected.delivery.template or not isinstance(selected.reply, Script):
+        return selected
+    try:
+        script = prepare_script(
+            fill_placeholders(selected.reply, request),
+            session.profile,
+            session.rendering,
+            session.spelling,
+            check_contract=not selected.delivery.invalid,
+        )
+    except ConfigurationError as error:
+        message = f"The template of {selected.stub_name} cannot be filled: {error}"
+        raise UnmatchedRequest(400, "TemplateFailed", message, detail=message) from None
+    return selected._replace(reply=script)
 
 
 def _reply_from_stub(

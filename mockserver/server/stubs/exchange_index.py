@@ -55,9 +55,10 @@ class ExchangeIndex:
             if exchange.profile in (None, profile.name) and is_create_request:
                 self._add(position, exchange)
         self.is_stateless = not self._scenarios and all(
-            each.times is None and not each.match.header for each in self._by_name.values()
+            each.times is None and not each.match.header and not (each.delivery or {}).get("template")
+            for each in self._by_name.values()
         )
-        """Whether equal bodies get the same exchange: none is limited in number or asks for a header."""
+        """Whether equal bodies get the same reply: none is limited in number, asks for a header or is a template."""
 
     def _add(self, position: int, exchange: Exchange) -> None:
         self._by_name[exchange.name] = exchange

@@ -22,6 +22,7 @@ from mockserver.replies.templates import FixedValues, compile_reply, reply_slots
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
+from mockserver.server.stubs.placeholders import require_known_placeholders
 from mockserver.server.stubs.spellings import JSON, Spelling
 from mockserver.wire import json
 
@@ -34,8 +35,12 @@ __all__ = [
     "prepare_reply",
     "prepare_script",
     "require_body_fault",
+    "require_fillable",
     "require_valid_tool_items",
 ]
+
+#: Why the placeholders of a reply are refused.
+_NO_TEMPLATE = "only a reply from texts, items or a script can have placeholders: this one is sent as it is"
 
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or the `error`, `body` or `http` reply of an exchange."""
@@ -49,10 +54,14 @@ def prepare_reply(
     With `check_contract`, the tool calls of a script are completed and checked against the contract.
     """
     try:
+        delivery = exchange.delivery or {}
         if "script" in exchange.reply:
             script = parse_script(exchange.reply["script"])
-            is_checked = check_contract and not (exchange.delivery or {}).get("invalid")
+            if delivery.get("template"):
+                require_known_placeholders(script)
+            is_checked = check_contract and not delivery.get("invalid")
             return prepare_script(script, profile, rendering, JSON, check_contract=is_checked)
+        require_fillable(exchange.reply, delivery)
         error = exchange.reply.get("error", {})
         return parse_service_fault(error["name"]) if "name" in error else exchange.reply
     except ConfigurationError as error:
@@ -84,6 +93,12 @@ def complete_tool_calls(script: Script) -> Script:
     return replace(script, items=items)
 
 
+def require_fillable(reply: Mapping[str, Any], delivery: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if a reply that is sent as it is shall have placeholders."""
+    if delivery.get("template") and "script" not in reply:
+        raise ConfigurationError(_NO_TEMPLATE)
+
+
 def parse_service_fault(spec: str) -> RequestedFault:
     """Parse an error of the service. Raises ConfigurationError."""
     fault = parse_fault(spec)
@@ -110,7 +125,7 @@ def prepare_delivery(exchange: Exchange) -> Delivery:
 
 
 def parse_delivery(options: Mapping[str, Any], spelling: Spelling, *, is_error: bool = False) -> Delivery:
-    """Parse `{"fault"?, "pace"?, "chunking"?, "delay_ms"?, "invalid"?}`. Raises ConfigurationError."""
+    """Parse `{"fault"?, "pace"?, "chunking"?, "delay_ms"?, "invalid"?, "template"?}`. Raises ConfigurationError."""
     fault = parse_fault(options["fault"]) if options.get("fault") else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise ConfigurationError(f"{fault.name} replaces the reply: use {spelling.fail(fault.name)}")
@@ -118,12 +133,15 @@ def parse_delivery(options: Mapping[str, Any], spelling: Spelling, *, is_error: 
         require_body_fault(fault)
         if options.get("invalid"):
             raise ConfigurationError("an error is sent as it is: only a reply can be invalid")
+        if options.get("template"):
+            raise ConfigurationError(_NO_TEMPLATE)
     return Delivery(
         fault,
         options.get("pace"),
         options.get("chunking"),
         options.get("delay_ms", 0),
         options.get("invalid", False),
+        options.get("template", False),
     )
 
 
