@@ -22,10 +22,10 @@ from mockserver.server.http.requests import (
 )
 from mockserver.server.http.transmission import (
     CONNECTION_EXTENSION,
+    REPLY_MESSAGE,
     Connection,
     Headers,
     send_body,
-    send_pieces,
     send_steps,
 )
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
@@ -83,10 +83,10 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         return
     request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
     request.response_started = True
-    if reply.stream:
-        await send_pieces(request.send, 200, head, reply.pieces)
-    else:
-        await send_body(request.send, reply.status, head, reply.pieces[0])
+    if not reply.stream:
+        head.append((b"content-length", b"%d" % len(reply.pieces[0])))
+    message = {"type": REPLY_MESSAGE, "status": reply.status, "headers": head, "pieces": reply.pieces}
+    await request.send(message)
 
 
 async def _send_joined(request: HttpRequest, reply: RenderedReply, head: Headers) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from mockserver.contract.rules import make_finding
 from mockserver.errors import (
@@ -32,6 +32,8 @@ __all__ = [
     "finish_body",
     "read_body",
     "read_body_start",
+    "read_rest",
+    "simple_body",
     "stream_body",
 ]
 
@@ -74,11 +76,28 @@ async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, byte
     A body that arrives with its head, as most do, needs no timer.
     """
     message = await receive()
+    body = simple_body(message, headers, max_bytes)
+    return await read_rest(scope, receive, headers, max_bytes, message) if body is None else body
+
+
+def simple_body(message: Message, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes | None:
+    """The body of a request that arrived whole in its first message, is small and not encoded; else None."""
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        if len(body) <= min(max_bytes, _MAX_UNCOUNTED_BYTES) and b"content-encoding" not in headers:
+        if (
+            len(body) <= _MAX_UNCOUNTED_BYTES
+            and len(body) <= max_bytes
+            and b"content-encoding" not in headers
+        ):
             return body
-    start = await _read_start(receive, headers, max_bytes, dict(message))
+    return None
+
+
+async def read_rest(
+    scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int, first: Message
+) -> bytes:
+    """Like `read_body`, for a body whose first message was received."""
+    start = await _read_start(receive, headers, max_bytes, dict(first))
     return await finish_body(scope, receive, start, max_bytes)
 
 

@@ -14,7 +14,7 @@ from mockserver.server.engine.pipeline import check_in_context, respond
 from mockserver.server.engine.rendered_replies import RenderedReply, render_in_band_error, respond_with_fault
 from mockserver.server.errors import ApiError
 from mockserver.server.http.reply_delivery import send_reply
-from mockserver.server.http.request_body import read_body
+from mockserver.server.http.request_body import read_rest, simple_body
 from mockserver.server.http.requests import (
     Handler,
     HttpRequest,
@@ -52,10 +52,14 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
     """
 
     async def create(request: HttpRequest) -> None:
-        headers = request.headers
-        request.services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
+        headers, services = request.headers, request.services
+        services.keys.check(headers.get(b"authorization"), request.session.profile.wrong_key)
         require_json_content_type(headers.get(b"content-type"))
-        request.body = await read_body(request.scope, request.receive, headers, request.services.max_body)
+        message = await request.receive()
+        body = simple_body(message, headers, services.max_body)
+        if body is None:
+            body = await read_rest(request.scope, request.receive, headers, services.max_body, message)
+        request.body = body
         if len(request.body) > LARGE_BODY_BYTES:
             await request.examine_large_body()
         limiter = request.session.limiter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol, TypeAlias
 
 from starlette.types import Scope
@@ -20,7 +20,6 @@ __all__ = [
     "Connection",
     "Headers",
     "send_body",
-    "send_pieces",
     "send_steps",
 ]
 
@@ -61,11 +60,6 @@ async def send_body(send: AsgiSend, status: int, headers: Headers, body: bytes) 
     """Send a whole reply with `content-length`."""
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": REPLY_MESSAGE, "status": status, "headers": headers, "pieces": (body,)})
-
-
-async def send_pieces(send: AsgiSend, status: int, headers: Headers, pieces: Sequence[bytes]) -> None:
-    """Send a stream, one write a piece."""
-    await send({"type": REPLY_MESSAGE, "status": status, "headers": headers, "pieces": pieces})
 
 
 async def send_steps(

@@ -213,7 +213,13 @@ class _ResponseCycle(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == REPLY_MESSAGE:
-            await self._send_reply(message["status"], message["headers"], message["pieces"])
+            self._start_response(message["status"], message["headers"])
+            if self.chunked_encoding:
+                await self._write_chunks(message["pieces"])
+            else:
+                self.flush(b"" if self.scope["method"] == "HEAD" else message["pieces"][0])
+            if not self.disconnected:
+                self._finish_response()
             return
         if not self.response_started:
             self._start_response(message["status"], message["headers"])
@@ -221,18 +227,6 @@ class _ResponseCycle(RequestResponseCycle):
         more = message.get("more_body", False)
         self.flush(self._frame_body(message["body"], more))
         if not more:
-            self._finish_response()
-
-    async def _send_reply(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], pieces: Sequence[bytes]
-    ) -> None:
-        """Send a whole reply: the head with the first piece, the end of chunks with the last one."""
-        self._start_response(status, headers)
-        if self.chunked_encoding:
-            await self._write_chunks(pieces)
-        else:
-            self.flush(b"" if self.scope["method"] == "HEAD" else pieces[0])
-        if not self.disconnected:
             self._finish_response()
 
     async def _write_chunks(self, pieces: Iterable[bytes]) -> None:
@@ -338,19 +332,16 @@ class _HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._bytes_beside_body is not None:
             self._bytes_beside_body += len(data)  # a piece of the body sets it to 0
-        self._feed(data)
-        beside_body = self._bytes_beside_body
-        if beside_body is not None and beside_body > MAX_HEAD_BYTES and not self.transport.is_closing():
-            part = "head is" if self._reads_head else "trailers are"
-            self._reject(431, f"The request's {part} longer than {MAX_HEAD_BYTES} bytes.")
-
-    def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
             self._reject(400, "The request is not HTTP/1.1.")
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(memoryview(data)[upgrade.args[0] :])
+        beside_body = self._bytes_beside_body
+        if beside_body is not None and beside_body > MAX_HEAD_BYTES and not self.transport.is_closing():
+            part = "head is" if self._reads_head else "trailers are"
+            self._reject(431, f"The request's {part} longer than {MAX_HEAD_BYTES} bytes.")
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
         """Read the request again, without its `upgrade` header; `rest` follows its head."""

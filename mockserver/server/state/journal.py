@@ -115,6 +115,7 @@ class Entry:
         "body",
         "body_text",
         "details",
+        "kept_bytes",
         "left",
         "left_out",
         "reply",
@@ -154,6 +155,8 @@ class Entry:
         True if the connection ended before everything was sent, or was reset afterwards. A client that
         stops reading, but closes in order once everything is in the socket buffers, looks like any other.
         """
+        self.kept_bytes = 0
+        """Bytes of its bodies that count in the journal."""
         self.left_out = 0
         """Bytes of the bodies, if they were too large to keep; they were checked first."""
         self.send_times: SendTimes | None = None
@@ -310,7 +313,6 @@ class Journal:
 
     def __init__(self, quota: JournalQuota | None = None) -> None:
         self._entries: deque[Entry] = deque()
-        self._sizes: deque[int] = deque()
         self._quota = quota or JournalQuota()
         self._quota.journals.append(self)
         self.body_bytes = 0
@@ -336,18 +338,19 @@ class Journal:
         if size > self.MAX_BYTES:
             entry.omit_bodies(size)
             size = 0
+        entry.kept_bytes = size
         self._entries.append(entry)
-        self._sizes.append(size)
         self.body_bytes += size
         self._quota.used_bytes += size
-        if len(self._sizes) > self.MAX_ENTRIES:
+        if len(self._entries) > self.MAX_ENTRIES:
             self.drop_oldest()
         if self._quota.used_bytes > self.MAX_BYTES:
             self._quota.free_space(self)
 
     def drop_oldest(self) -> None:
         """Remove the oldest entry."""
-        entry, size = self._entries.popleft(), self._sizes.popleft()
+        entry = self._entries.popleft()
+        size = entry.kept_bytes
         self.body_bytes -= size
         self._quota.used_bytes -= size
         self.dropped_count += 1
