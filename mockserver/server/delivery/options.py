@@ -73,23 +73,13 @@ class Delivery:
 
     @property
     def is_immediate(self) -> bool:
-        """Whether the reply is sent unchanged: at once, one write per event."""
+        """Whether the reply is sent unchanged and at once, event by event or in one piece."""
         return (
-            self.fault is None
-            and self.pace in (None, "none")
-            and self.chunking in (None, "event")
-            and not self.delay_ms
-            and self.hold is None
-        )
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether the reply is sent unchanged in one write."""
-        return (
-            self.chunking == "coalesced"
+            self.chunking in (None, "event", "coalesced")
             and self.fault is None
             and self.pace in (None, "none")
             and not self.delay_ms
+            and self.hold is None
         )
 
 

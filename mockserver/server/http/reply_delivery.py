@@ -71,11 +71,10 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         if reply.delivery is DEFAULT_DELIVERY
         else reply.delivery.with_defaults(session.delivery)
     )
-    if delivery is not DEFAULT_DELIVERY and not delivery.is_immediate:
-        if reply.stream and delivery.is_joined and not reply.steps:
-            await _send_joined(request, reply, head)
-        else:
-            await send_delivered(request, reply, head, delivery)
+    if delivery is not DEFAULT_DELIVERY and (
+        not delivery.is_immediate or (reply.steps and delivery.chunking == "coalesced")
+    ):
+        await send_delivered(request, reply, head, delivery)
         return
     if reply.steps:
         own = [*reply.headers, *head[1:]] if reply.headers else head
@@ -83,17 +82,12 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
         return
     request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
     request.response_started = True
+    pieces = reply.pieces
     if not reply.stream:
-        head.append((b"content-length", b"%d" % len(reply.pieces[0])))
-    message = {"type": REPLY_MESSAGE, "status": reply.status, "headers": head, "pieces": reply.pieces}
-    await request.send(message)
-
-
-async def _send_joined(request: HttpRequest, reply: RenderedReply, head: Headers) -> None:
-    """Send a stream in one write, without the steps and the timer that the write would need."""
-    request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
-    request.response_started = True
-    await send_pieces(request.send, 200, head, (b"".join(reply.pieces),))
+        head.append((b"content-length", b"%d" % len(pieces[0])))
+    elif delivery.chunking == "coalesced":
+        pieces = (b"".join(pieces),)
+    await request.send({"type": REPLY_MESSAGE, "status": reply.status, "headers": head, "pieces": pieces})
 
 
 async def send_delivered(

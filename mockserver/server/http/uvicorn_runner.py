@@ -30,6 +30,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import httptools
@@ -84,6 +85,9 @@ _BACKLOG = 2048
 #: Connections that asyncio accepts at once. It takes a few rounds to refuse one, and without a file it repeats each
 #: attempt later on, so that many would multiply.
 _ACCEPTED_AT_ONCE = 2
+
+#: Pieces of a reply that are made before they are written.
+_PIECES_AT_ONCE = 64
 
 #: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
@@ -230,18 +234,24 @@ class _ResponseCycle(RequestResponseCycle):
             self._finish_response()
 
     async def _write_chunks(self, pieces: Iterable[bytes]) -> None:
-        """Write one chunk a piece; while a client does not read, no further pieces are made."""
-        write = self.transport.write
-        chunks = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece)
-        pending, self.pending_head = self.pending_head + next(chunks, b""), b""
-        for chunk in chunks:
-            if self.flow.write_paused:
-                await self.flow.drain()
-            if self.disconnected:
-                return
-            write(pending)
-            pending = chunk
-        write(pending + b"0\r\n\r\n")
+        """Write one chunk a piece; while a client does not read, few further pieces are made."""
+        flow, write, remaining = self.flow, self.transport.write, iter(pieces)
+        pending, self.pending_head = self.pending_head, b""
+        while batch := list(islice(remaining, _PIECES_AT_ONCE)):
+            chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in batch if piece]
+            if chunks:
+                chunks[0] = pending + chunks[0]
+                pending = chunks.pop()
+            for chunk in chunks:
+                if flow.write_paused:
+                    await flow.drain()
+                if self.disconnected:
+                    return
+                write(chunk)
+        if flow.write_paused:
+            await flow.drain()
+        if not self.disconnected:
+            write(pending + b"0\r\n\r\n")
 
     def flush(self, data: bytes = b"") -> None:
         """Write `data`, after the pending head."""
