@@ -156,11 +156,13 @@ def optional_packages() -> Iterator[None]:
 _INSTALL_NAMES = {
     "backports": "responses-mockserver[compression]",
     "brotli": "responses-mockserver[compression]",
+    "cryptography": "responses-mockserver[intercept]",
     "hypothesis": "responses-mockserver[pytest]",
     "openai": "openai",
     "prometheus_client": "responses-mockserver[metrics]",
     "pytest": "responses-mockserver[pytest]",
     "schemathesis": "schemathesis",
+    "trustme": "responses-mockserver[intercept]",
 }
 
 

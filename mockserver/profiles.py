@@ -7,12 +7,14 @@ replies share facts without depending on each other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -31,6 +33,7 @@ __all__ = [
     "load_profile_document",
     "profile_names",
     "resolve_profile_name",
+    "service_hosts",
 ]
 
 #: The vendor's document of January 2026.
@@ -241,6 +244,14 @@ def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
     }
     thinking = ThinkingModels(facts["thinking"]["value"])
     return Profile(name=name, tools=MappingProxyType(tools), thinking=thinking, **values)
+
+
+@cache
+def service_hosts() -> tuple[str, ...]:
+    """The hosts that the profiles document, without scheme; `*.` stands for a name that each account has."""
+    urls = [each for name in profile_names() for each in load_profile(name).hosts]
+    names = [re.sub(r"^\{\w+\}", "*", urlsplit(url).netloc) for url in urls]
+    return tuple(dict.fromkeys(names))
 
 
 def _has_no_default(each: Field[Any]) -> bool:

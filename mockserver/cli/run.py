@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,10 +28,14 @@ from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, read_api_keys, serve
 from mockserver.contract.findings import Severity
-from mockserver.errors import MockServerError
+from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.network import is_loopback
 from mockserver.server.journal_entries import REFUSED
 from mockserver.testing.client_processes import client_environment
+
+if TYPE_CHECKING:
+    from mockserver.server.http.services import Services
+    from mockserver.server.interception import Interception
 
 __all__ = ["run"]
 
@@ -53,6 +58,18 @@ _EXCLUDED_SERVE_OPTIONS = {
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 @option(
+    "--intercept",
+    is_flag=True,
+    help="Also answer requests to the service's own https addresses, and let the command reach no other host.",
+)
+@option(
+    "--allow-connect",
+    multiple=True,
+    metavar="HOST",
+    show_default=False,
+    help="Let the command reach this host, or *.SUFFIX, with --intercept. Can be repeated.",
+)
+@option(
     "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file. Can be repeated."
 )
 @option(
@@ -74,8 +91,9 @@ def run(
 
     The command (`npm test`, `go test ./…`) gets the server's URL in OPENAI_BASE_URL, and an API key in
     OPENAI_API_KEY and DASHSCOPE_API_KEY. It runs without a shell, and SIGINT and SIGTERM are forwarded to
-    it. Findings go to standard error. A request that the API does not have (a wrong path, method, key or
-    content type) is a finding named 'refused'.
+    it. With --intercept, its requests to the service's own https addresses reach the server too. Findings go
+    to standard error. A request that the API does not have (a wrong path, method, key or content type) is a
+    finding named 'refused', as is a connection that --intercept refuses.
 
     Exit status: the command's own; 1 if it succeeded but violated the contract or sent no request; 2 if an
     option cannot be used.
@@ -86,15 +104,16 @@ def run(
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
         accepted = keys if keys or is_loopback(settings["host"]) else (key,)
-        services = build_services(accepted, True, **settings)
+        services, interception = _build_services(accepted, settings)
     except MockServerError as error:
         exit_with_error(str(error), 2)
     collector = services.access_log = RequestCollector(
         services.default_session.profile.name,
         ignore,
         keep_exchanges=any(name == "html" for name, _ in targets),
+        intercepts=interception is not None,
     )
-    status = _run_against_mock(command, services, settings["host"], key)
+    status = _run_against_mock(command, services, interception, settings["host"], key)
     summary = collector.summary()
     failing = failing_severities(fail_on)
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
@@ -111,23 +130,41 @@ def run(
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
 
 
-def _run_against_mock(command: Sequence[str], services: Any, host: str, key: str) -> int:
+def _build_services(keys: tuple[str, ...], settings: dict[str, Any]) -> tuple[Services, Interception | None]:
+    """The services, and the interception if it is asked for; MockServerError if an option is unusable."""
+    if not settings["intercept"]:
+        if settings["allow_connect"]:
+            raise ConfigurationError("--allow-connect needs --intercept")
+        return build_services(keys, True, **settings), None
+    from mockserver.server.interception import Interception, intercepted_hosts
+
+    allowed = (*settings["allow_host"], *intercepted_hosts(settings["host"]))
+    services = build_services(keys, True, **{**settings, "allow_host": allowed})
+    return services, Interception(services, settings["allow_connect"])
+
+
+def _run_against_mock(
+    command: Sequence[str], services: Services, interception: Interception | None, host: str, key: str
+) -> int:
     """Run the command with a server and return the command's exit status."""
     from mockserver.server.http.app import App
     from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.threaded_server import ThreadedServer
 
-    server = ThreadedServer(allow_origins(App(services), services.hosts), host)
+    app = allow_origins(App(services), services.hosts)
+    server = ThreadedServer(app, host, gateway=interception)
     warn_if_reachable(host)
     try:
-        server.start()
-        if services.console is not None:
-            print(f"mockserver: console {services.console.link(server.url)}", file=sys.stderr, flush=True)
-        environment = client_environment(server.url + services.default_session.profile.base_path, key)
-        try:
-            return _run_command(command, environment)
-        finally:
-            server.stop()
+        with interception or nullcontext():
+            server.start()
+            if services.console is not None:
+                print(f"mockserver: console {services.console.link(server.url)}", file=sys.stderr, flush=True)
+            variables = {} if interception is None else interception.client_variables(server.url)
+            base_url = server.url + services.default_session.profile.base_path
+            try:
+                return _run_command(command, client_environment(base_url, key, **variables))
+            finally:
+                server.stop()
     except MockServerError as error:
         exit_with_error(str(error), 2)
 

@@ -19,6 +19,7 @@ __all__ = [
     "HEALTH_PATHS",
     "AllowedHosts",
     "ApiKeys",
+    "HostPatterns",
     "listener_hosts",
     "parse_bearer_key",
     "require_sendable_key",
@@ -98,6 +99,20 @@ class ApiKeys:
         )
 
 
+class HostPatterns:
+    """Names of hosts, and patterns like `*.example.com` for all names below one: `name in patterns`."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        """ConfigurationError if a pattern can match nothing."""
+        self.patterns = tuple(_parse_host_pattern(each) for each in patterns)
+        self._names = frozenset(each for each in self.patterns if not each.startswith("*"))
+        self._suffixes = tuple(each[1:] for each in self.patterns if each.startswith("*"))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a name in lower case, as `Host` has it, is one of these."""
+        return name in self._names or name.endswith(self._suffixes)
+
+
 class AllowedHosts:
     """The names allowed in `Host` and `Origin`, to keep pages of other sites from reaching a local server."""
 
@@ -110,11 +125,11 @@ class AllowedHosts:
         `*` allows every page. `allow_addresses` allows every IP address in `Host`: a page that reaches a server
         by a name of its own (DNS rebinding) sends that name.
         """
-        patterns = [_parse_host_pattern(name) for name in names]
-        self._names = _LOOPBACK_HOSTS | {each for each in patterns if not each.startswith("*")}
-        self._suffixes = tuple(each[1:] for each in patterns if each.startswith("*"))
+        self._names = HostPatterns([*_LOOPBACK_HOSTS, *names])
         self._allow_addresses = allow_addresses
         self.origins = tuple(_parse_origin(origin) for origin in origins)
+        self.remedy = "Add it with --allow-host NAME."
+        """What the error for another host suggests."""
         self._verified: set[bytes] = set()
 
     def check(self, headers: Mapping[bytes, bytes], scope: Scope) -> None:
@@ -139,7 +154,7 @@ class AllowedHosts:
             raise NotAnApiRequest(
                 403,
                 "AccessDenied",
-                f"The host {shown!r} is not allowed. Add it with --allow-host NAME.",
+                f"The host {shown!r} is not allowed. {self.remedy}",
             )
         if len(self._verified) < _MAX_REMEMBERED and host is not None:
             self._verified.add(host)
@@ -147,11 +162,7 @@ class AllowedHosts:
     def _allows_host(self, name: str | None) -> bool:
         if name is None:
             return False
-        return (
-            name in self._names
-            or name.endswith(self._suffixes)
-            or (self._allow_addresses and _is_address(name))
-        )
+        return name in self._names or (self._allow_addresses and _is_address(name))
 
     def lists_origin(self, origin: bytes) -> bool:
         """Whether an origin is one of `origins`, whose pages may read replies too."""
@@ -165,7 +176,7 @@ class AllowedHosts:
         if match is not None and match[1].encode("latin-1") == host:
             return True
         name = None if match is None else _hostname(match[1].encode("latin-1"))
-        return name is not None and (name in self._names or name.endswith(self._suffixes))
+        return name is not None and name in self._names
 
 
 def listener_hosts(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.network import is_loopback
@@ -39,6 +39,9 @@ from mockserver.testing.server_settings import (
     load_exchanges,
 )
 
+if TYPE_CHECKING:
+    from mockserver.server.interception import Interception
+
 __all__ = ["GRACE_SECONDS", "LocalServer", "create_mock_server"]
 
 #: Seconds that open requests get when a server stops: their clients belong to the same test, which is over.
@@ -66,6 +69,7 @@ class LocalServer:
         wait_until_idle: AsyncCallback = _do_nothing,
         on_stop: AsyncCallback = _do_nothing,
         registry: SessionRegistry | None = None,
+        interception: Interception | None = None,
     ) -> None:
         """`on_stop` runs before the server stops; `registry` holds the named sessions, if there are any."""
         self.session = session
@@ -73,6 +77,7 @@ class LocalServer:
         self.model = model
         self._threaded_server = server
         self._registry = registry
+        self._interception = interception
         self._wait_until_idle = wait_until_idle
         self._on_stop = on_stop
 
@@ -121,12 +126,23 @@ class LocalServer:
         return self._threaded_server.crash_reason
 
     def start(self) -> None:
+        if self._interception is not None:
+            self._interception.open()
         self._threaded_server.start()
 
     def stop(self) -> None:
         if self.is_running:
             self._threaded_server.run(self._on_stop())
         self._threaded_server.stop()
+        if self._interception is not None:
+            self._interception.close()
+
+    @property
+    def intercept_env(self) -> Mapping[str, str]:
+        """Variables that lead a client's requests for the service here; ConfigurationError if nothing does."""
+        if self._interception is None:
+            raise ConfigurationError("the server intercepts no requests: pass intercept=True")
+        return self._interception.client_variables(self.url)
 
     def raise_if_crashed(self) -> None:
         """Raise StartError if the server has crashed."""
@@ -194,7 +210,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         keys=ApiKeys(keys),
         hosts=listener_hosts(
             host,
-            as_tuple(settings.get("allow_host", ())),
+            (*as_tuple(settings.get("allow_host", ())), *_intercepted_hosts(settings, host)),
             as_tuple(settings.get("allow_origin", ())),
             any_origin=settings.get("unsafe_any_origin", False),
         ),
@@ -202,6 +218,7 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
         stream_errors=settings.get("stream_errors", ""),
     )
+    interception = _create_interception(settings, services)
     return LocalServer(
         session,
         ThreadedServer(
@@ -210,11 +227,29 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
             port=settings.get("port", 0),
             grace_seconds=GRACE_SECONDS,
             on_tick=None if folder is None else _exchange_reloader(folder, services),
+            gateway=interception,
         ),
         api_key=keys[0],
         model=models[0] if models and "any" not in models else session.profile.models[0],
         registry=services.sessions,
+        interception=interception,
     )
+
+
+def _intercepted_hosts(settings: ServerSettings, host: str) -> tuple[str, ...]:
+    if not settings.get("intercept"):
+        return ()
+    from mockserver.server.interception import intercepted_hosts
+
+    return intercepted_hosts(host)
+
+
+def _create_interception(settings: ServerSettings, services: Services) -> Interception | None:
+    if not settings.get("intercept"):
+        return None
+    from mockserver.server.interception import Interception
+
+    return Interception(services, as_tuple(settings.get("allow_connect", ())))
 
 
 def _exchange_reloader(folder: ExchangeFolder, services: Services) -> Callable[[], None]:

@@ -288,6 +288,15 @@ class MockServer(MockBase):
         return self._server.model
 
     @property
+    def intercept_env(self) -> Mapping[str, str]:
+        """Environment variables that lead a client's requests for the service's own https addresses here.
+
+        For a client process: proxy, certificate authorities, and options of Node and Java. They hold from the
+        start of the server to its stop. ConfigurationError unless the server has `intercept=True`.
+        """
+        return self._server.intercept_env
+
+    @property
     def _session(self) -> Session:
         return self._server.session
 

@@ -50,6 +50,11 @@ class ServerSettings(TypedDict, total=False):
     """Origins whose web pages may send requests, such as "http://localhost:5173"."""
     unsafe_any_origin: bool
     """Whether `allow_origin` may be "*": every web page may send requests."""
+    intercept: bool
+    """Whether requests for the service's own https addresses reach the server, if a client's environment has
+    the variables of `intercept_env`. Needs `pip install 'responses-mockserver[intercept]'`."""
+    allow_connect: str | Sequence[str]
+    """Other hosts that such a client may reach, or `*.SUFFIX`."""
     port: int
     """0: any free port."""
     stream_errors: str
@@ -89,6 +94,8 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "allow_host": (str, list, tuple),
     "allow_origin": (str, list, tuple),
     "unsafe_any_origin": (bool,),
+    "intercept": (bool,),
+    "allow_connect": (str, list, tuple),
     "port": (int,),
     "stream_errors": (str,),
     "structured_output": (str,),

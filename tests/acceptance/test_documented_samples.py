@@ -1,33 +1,29 @@
 """The samples of the vendor's document, changed only in base URL and key, print what it shows.
 
-Their texts in `clients/` are unchanged, except for the indentation that the document's text dump lost.
-The document: OpenAI-compatible Responses API guide, Alibaba Cloud Model Studio, 27 January 2026.
+test_intercept.py runs them without any change.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import (
-    ENVIRONMENTS,
-    KEY,
-    ROOT,
-    ServerProcess,
-    environment_python,
-    isolated_environment,
-    require_program,
+from tests.acceptance.conftest import KEY, ROOT, ServerProcess, isolated_environment
+from tests.acceptance.documented_samples import (
+    DOCUMENT_URL,
+    SAMPLES_FOLDER,
+    SETUP,
+    sample_text,
+    write_program,
 )
 
 pytestmark = pytest.mark.acceptance
 
-SAMPLES_FOLDER = Path(__file__).parent / "clients"
-DOCUMENT_URL = "https://dashscope-intl.aliyuncs.com/api/v2/apps/protocols/compatible-mode/v1"
 LANGUAGES = ["python", "node", "curl"]
 NAMES = ("basic", "multi-turn", "streaming", "tools")
 
@@ -41,22 +37,12 @@ KEY_INFORMATION = (
     "Key information from the Alibaba Cloud official website: Qwen LLM, cloud computing services..."
 )
 
-# The migration's samples use a client without showing how it is made.
-SETUP = {
-    "python": "import os\nfrom openai import OpenAI\n"
-    f'client = OpenAI(api_key=os.getenv("DASHSCOPE_API_KEY"), base_url="{DOCUMENT_URL}")\n',
-    "node": 'import OpenAI from "openai";\n'
-    f'const client = new OpenAI({{ apiKey: process.env.DASHSCOPE_API_KEY, baseURL: "{DOCUMENT_URL}" }});\n',
-}
-
 RunSample = Callable[[str, str], str]
 
 
 def sample_program(name: str, language: str, base_url: str) -> str:
     """The text of a sample, adapted to a server."""
-    text = (SAMPLES_FOLDER / f"{name}.{language}").read_text(encoding="utf-8")
-    if name.startswith("migrate-"):
-        text = SETUP.get(language, "") + text
+    text = sample_text(name, language)
     assert DOCUMENT_URL in text
     return text.replace(DOCUMENT_URL, base_url)
 
@@ -73,25 +59,8 @@ def run_sample(server: ServerProcess, tmp_path: Path) -> RunSample:
 
 def run_program(text: str, language: str, folder: Path) -> str:
     """Run a program's text in its language; its standard output."""
-    command: Sequence[str | Path]
-    if language == "python":
-        file = folder / "sample.py"
-        command = [environment_python("openai-newest"), file]
-    elif language == "node":
-        file = folder / "sample.mjs"
-        command = [require_program("node"), file]
-        packages = ENVIRONMENTS / "node" / "node_modules"
-        if not packages.is_dir():
-            pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
-        if not (folder / "node_modules").exists():
-            (folder / "node_modules").symlink_to(packages)
-    else:
-        require_program("curl")
-        file = folder / "sample.sh"
-        command = [require_program("bash"), file]
-    file.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        command,
+        write_program(text, language, folder),
         cwd=folder,
         env=isolated_environment(DASHSCOPE_API_KEY=KEY),
         stdin=subprocess.DEVNULL,

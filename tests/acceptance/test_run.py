@@ -180,7 +180,10 @@ def test_no_request_is_a_failure(tmp_path: Path) -> None:
     done = run_mockserver(tmp_path, "--", sys.executable, "-c", "")
 
     assert done.returncode == 1
-    assert done.stderr == "mockserver: no requests received: does the command read OPENAI_BASE_URL?\n"
+    assert done.stderr == (
+        "mockserver: no requests received: does the command read OPENAI_BASE_URL? "
+        "a command that calls the service's own https address needs --intercept\n"
+    )
 
 
 def test_serve_options_apply_and_command_options_are_passed_on(tmp_path: Path) -> None:

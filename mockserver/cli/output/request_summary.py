@@ -46,6 +46,8 @@ class RequestSummary:
     """Error replies to requests without findings ("POST /v1/responses 429"), with their counts."""
     entries: tuple[tuple[int, Entry], ...] = ()
     """The exchanges that a report shows, with their numbers from 1."""
+    intercepts: bool = False
+    """Whether requests to the service's own addresses were intercepted."""
 
     def has_findings(self, severities: Container[Severity]) -> bool:
         """Whether there is a finding of one of these severities."""
@@ -100,7 +102,12 @@ class RequestSummary:
 
     def _headline(self) -> str:
         if not self.request_count:
-            return f"no requests received: does the command read OPENAI_BASE_URL?{proxy_note(os.environ)}"
+            if self.intercepts:
+                return "no requests received: docs/intercept.md names the clients that ignore proxy variables"
+            hint = "a command that calls the service's own https address needs --intercept"
+            return (
+                f"no requests received: does the command read OPENAI_BASE_URL? {hint}{proxy_note(os.environ)}"
+            )
         parts = [f"{self.request_count} request{'s' if self.request_count > 1 else ''} checked"]
         violations = sum(not each.is_valid and not _is_refused(each) for each in self.inputs)
         if violations:
@@ -126,6 +133,7 @@ class RequestCollector(AccessLog):
         *,
         keep_exchanges: bool = False,
         access_log: AccessLog | None = None,
+        intercepts: bool = False,
     ) -> None:
         """`access_log` gets every line too."""
         super().__init__(None)
@@ -133,6 +141,7 @@ class RequestCollector(AccessLog):
         self._profile = profile
         self._ignored_rules = frozenset(ignored_rules)
         self._keep_exchanges = keep_exchanges
+        self._intercepts = intercepts
         self._request_count = 0
         self._refused_count = 0
         self._distinct: dict[tuple[object, ...], tuple[str, tuple[Finding, ...], bytes]] = {}
@@ -208,6 +217,7 @@ class RequestCollector(AccessLog):
             self._refused_count,
             tuple(self._error_counts.most_common()),
             tuple(self._entries),
+            self._intercepts,
         )
 
     def _checked_input(self, name: str, findings: tuple[Finding, ...], content: bytes = b"") -> CheckedInput:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from starlette.types import ASGIApp
 
 from mockserver.errors import StartError
+from mockserver.server.http.tunnels import Gateway
 from mockserver.server.http.uvicorn_runner import (
     ABORT_TIMEOUT_SECONDS,
     UvicornServer,
@@ -38,9 +39,11 @@ class ThreadedServer:
         port: int = 0,
         grace_seconds: float = 0.5,
         on_tick: Callable[[], None] | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
-        """`on_tick` runs in the thread about once a second."""
+        """`on_tick` runs in the thread about once a second; `gateway` decides about tunnels."""
         self._app = app
+        self._gateway = gateway
         self._on_tick = on_tick
         self._address = (host, port)
         self._grace_seconds = grace_seconds
@@ -114,7 +117,9 @@ class ThreadedServer:
 
     async def _main(self, listeners: list[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = UvicornServer(self._app, self._grace_seconds, self._ready.set, self._on_tick)
+        self._server = UvicornServer(
+            self._app, self._grace_seconds, self._ready.set, self._on_tick, self._gateway
+        )
         try:
             await self._server.serve(sockets=listeners)
         finally:

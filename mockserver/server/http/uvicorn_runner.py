@@ -14,6 +14,7 @@ The only module that uses uvicorn's internals. It differs from uvicorn on purpos
 - Trailers are dropped, and their bytes are limited as those of the head are.
 - A client that sends more requests on a connection than it reads replies has to wait.
 - A closed connection frees its requests at once, not when the garbage is collected.
+- With a gateway, CONNECT opens a tunnel, in which the same application can answer.
 - A connection that would take one of the last open files is refused with 503: without any, requests would fail
   at an import or at a file.
 """
@@ -26,10 +27,12 @@ import errno
 import logging
 import signal
 import socket
+import ssl
 import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -45,6 +48,7 @@ from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.background_stream import background_output
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
+from mockserver.server.http.tunnels import Address, Gateway, decrypt, forward
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -333,8 +337,9 @@ class _HttpConnection(HttpToolsProtocol):
     _active_cycle: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, gateway: Gateway | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._gateway = gateway
         # uvicorn's own loggers would print clients' URLs in the host program's log.
         self.logger = _LOGGER
         self.access_log = False
@@ -368,7 +373,48 @@ class _HttpConnection(HttpToolsProtocol):
                 rest = rest[upgrade.args[0] :]
                 continue
             return
-        self._reject(405, "Request method 'CONNECT' is not supported.")
+        self._connect(self._gateway, rest)
+
+    def _connect(self, gateway: Gateway | None, rest: memoryview) -> None:
+        """Answer CONNECT, by which a client asks a proxy for a tunnel; `rest` follows its head."""
+        if gateway is None:
+            self._reject(405, "Request method 'CONNECT' is not supported.")
+            return
+        if rest or self._unfinished_cycle is not None:
+            self._reject(400, "A tunnel begins after the reply to CONNECT.")
+            return
+        try:
+            route = gateway.route(self.url)
+        except ApiError as error:
+            self._reject(error.status, error.message, error.code)
+            return
+        self.transport.pause_reading()  # until the tunnel has a protocol of its own
+        task = self.loop.create_task(self._open_tunnel(gateway, route))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _open_tunnel(self, gateway: Gateway, route: ssl.SSLContext | Address) -> None:
+        if isinstance(route, Address):
+            try:
+                await forward(self.transport, route, self.connections)
+            except OSError as error:
+                reason = error.strerror or str(error) or "no reply in time"
+                failure = f"Cannot reach {route.host}, port {route.port}: {reason}."
+                gateway.report_failure(self.url, 502, failure)
+                self._reject(502, failure, "BadGateway")
+                return
+        else:
+            new_connection = partial(
+                _HttpConnection, config=self.config, server_state=self.server_state, app_state=self.app_state
+            )
+            try:
+                await decrypt(self.transport, route, new_connection, self.connections)
+            except ssl.SSLError as error:
+                gateway.report_failure(self.url, 0, f"The TLS handshake failed: {error.reason}.")
+            except OSError:  # the client left
+                pass
+        self.connections.discard(self)  # the transport has another protocol
+        self._free_requests()
 
     def _head_without_upgrade(self) -> bytes:
         version = self.parser.get_http_version().encode()
@@ -550,10 +596,13 @@ class UvicornServer(uvicorn.Server):
         grace_seconds: float,
         on_start: Callable[[], None],
         on_tick: Callable[[], None] | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
+        """`gateway` decides about tunnels; None: there are none."""
+        new_connection: Any = partial(_HttpConnection, gateway=gateway)
         config = uvicorn.Config(
             app,
-            http=_HttpConnection,
+            http=new_connection,
             backlog=_ACCEPTED_AT_ONCE,
             ws="none",
             lifespan="off",

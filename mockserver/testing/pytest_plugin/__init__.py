@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from mockserver.testing.pytest_plugin.server_manager import ItemResult, ServerManager
     from mockserver.testing.pytest_plugin.summary import Summary
 
-__all__ = ["make_responses_server", "responses_config", "responses_env", "responses_server"]
+__all__ = [
+    "make_responses_server",
+    "responses_config",
+    "responses_env",
+    "responses_intercept",
+    "responses_server",
+]
 
 _CURRENT_ITEM = pytest.StashKey[pytest.Item]()
 _MANAGER = pytest.StashKey["ServerManager"]()
@@ -78,6 +84,21 @@ def responses_env(responses_server: MockServer, monkeypatch: pytest.MonkeyPatch)
         "DASHSCOPE_API_KEY": responses_server.api_key,
         **no_proxy_variables(os.environ, responses_server.base_url),
     }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+@pytest.fixture
+def responses_intercept(
+    responses_server: MockServer, responses_env: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, str]:
+    """Leads requests for the service's own https addresses to the mock, and lets clients reach no other host.
+
+    It sets and returns the variables of `responses_env`, and those by which clients use the mock as a proxy
+    and trust its certificates: see docs/intercept.md.
+    """
+    variables = {**responses_env, **responses_server.intercept_env}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mockserver.clock import SteppedClock
@@ -52,6 +52,11 @@ class SharedMockServer(MockServer):
     def clock(self) -> SteppedClock:
         self._require_mock("it moves the server's clock")
         return super().clock
+
+    @property
+    def intercept_env(self) -> Mapping[str, str]:
+        self._require_mock("it intercepts requests")
+        return super().intercept_env
 
     def reply(self, *content: Any, **options: Any) -> ChainableStub:
         self._require_mock("it configures a reply")

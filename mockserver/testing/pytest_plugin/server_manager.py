@@ -91,13 +91,16 @@ class ServerManager:
         self._test_id = item.nodeid
         self._removed_requests = RemovedRequests(self._policy)
         self._collector = FindingCollector(self._policy)
+        fixture_names = getattr(item, "fixturenames", ())
         self._test_settings = (
             settings_for_test(item, self.settings) if self._live_settings is None else self.settings
         )
+        if "responses_intercept" in fixture_names:
+            self._test_settings = {**self._test_settings, "intercept": True}
         self._recording_manager.begin_test(item)
         if self.shared_server is None:
             return
-        uses_fixture = "responses_server" in getattr(item, "fixturenames", ())
+        uses_fixture = "responses_server" in fixture_names
         current = self._current_server()
         self.shared_server.switch_to(current, self._forbid_scripting, self._policy)
         for server in self._shared_servers:

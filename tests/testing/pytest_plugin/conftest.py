@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpcore  # noqa: F401 - as below
 import pytest
 
+import mockserver.server.interception
 import mockserver.testing.pytest_plugin.server_manager
 import mockserver.testing.pytest_plugin.summary  # noqa: F401 - loaded once, not in each run in this process
 
