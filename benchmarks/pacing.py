@@ -31,6 +31,7 @@ import httpx
 import uvloop
 
 from mockserver.profiles import load_profile
+from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Message, Script
 from mockserver.replies.templates import FixedValues, compile_stream, reply_slots
 from mockserver.replies.usage import count_tokens
@@ -184,7 +185,9 @@ def _measure_pacing() -> float:
     template = compile_stream(script, PROFILE, "wire", MODEL)
     echoes = (b"null",) * len(load_profile(PROFILE).echoes)
     fixed = FixedValues(1, 2, b"[]", b'"auto"', echoes)
-    pieces = template.render(reply_slots(template.rendering, "resp_1", 1, fixed.slots(), ["msg_1"]))
+    pieces = template.render(
+        reply_slots(load_rendering(PROFILE, "wire"), "resp_1", 1, fixed.slots(), ["msg_1"])
+    )
     pace = parse_pace(f"model:{TTFT_MS},{TOKENS_PER_SECOND}")
     assert pace is not None
     best = float("inf")

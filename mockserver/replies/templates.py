@@ -1,20 +1,13 @@
 """Templates: a script rendered once, then filled with each request's ids, times, counters and echoes.
 
-The builders get markers in place of a request's own values, and the rendered bytes are cut at the markers.
-For each request only one bytes-formatting operation per event is left. A marker contains a random token, so
-that no text can look like one.
+The builders get markers in place of a request's own values; `markers` compiles the rendered bytes.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias, cast, overload
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import (
@@ -26,18 +19,23 @@ from mockserver.replies.events import (
 )
 from mockserver.replies.framing import encode_event
 from mockserver.replies.items import JSONObject
+from mockserver.replies.markers import (
+    ReplyTemplate,
+    SlotValues,
+    StreamTemplate,
+    compile_body,
+    compile_frames,
+    string_marker,
+    value_marker,
+)
 from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, Usage
-from mockserver.replies.usage import CacheTokens, build_usage, count_text_tokens, stated_or_estimated_tokens
+from mockserver.replies.usage import CacheTokens, build_usage, stated_or_estimated_tokens
 from mockserver.wire import json, sse
 
 __all__ = [
     "DEFAULT_SHAPE",
     "FixedValues",
-    "ReplyTemplate",
-    "SlotValues",
-    "StreamFrames",
-    "StreamTemplate",
     "TemplateShape",
     "compile_generated_reply",
     "compile_reply",
@@ -47,9 +45,6 @@ __all__ = [
     "reply_slots",
     "text_slots",
 ]
-
-_MARKER_TOKEN = secrets.token_hex(8)
-_MARKER = re.compile(rf'"\\u0002{_MARKER_TOKEN}:(\w+)\\u0002"|\\u0001{_MARKER_TOKEN}:(\w+)\\u0001'.encode())
 
 
 class TemplateShape(NamedTuple):
@@ -65,9 +60,6 @@ class TemplateShape(NamedTuple):
 
 #: The slots of every reply; the slots for echoes, cache tokens, item ids and call ids follow.
 _COMMON_SLOTS = ("response_id", "created_at", "input_tokens", "total_tokens", "tools", "tool_choice")
-
-
-SlotValues: TypeAlias = tuple[bytes, ...]
 
 
 class FixedValues(NamedTuple):
@@ -112,89 +104,6 @@ def reply_slots(
 DEFAULT_SHAPE = TemplateShape()
 
 
-class ReplyTemplate(NamedTuple):
-    """The body of a reply without `stream`."""
-
-    form: bytes
-    pick: Callable[[SlotValues], Any]
-    rendering: Rendering
-
-    def render(self, slots: SlotValues) -> tuple[bytes]:
-        """The body with the values filled in, in one piece."""
-        return (self.form % self.pick(slots),)
-
-
-@dataclass(frozen=True)
-class StreamTemplate:
-    """The frames of a stream: one per event, and one for `[DONE]` if the profile has it."""
-
-    parts: tuple[tuple[bytes, int], ...]
-    """Each frame's form, and the number of its selection of values."""
-    picks: tuple[Callable[[SlotValues], Any], ...]
-    """The selections, each of which many frames share."""
-    rendering: Rendering
-    slot_count: int
-
-    def render(self, slots: SlotValues) -> StreamFrames:
-        """One frame per event, with the values filled in."""
-        return StreamFrames(self, slots)
-
-    @cached_property
-    def token_counts(self) -> tuple[int, ...]:
-        """The tokens of text in each frame, which no request changes; counted for paced streams only."""
-        return tuple(map(count_text_tokens, StreamFrames(self, (b"0",) * self.slot_count)))
-
-    @cached_property
-    def fixed_size(self) -> int:
-        """Bytes of all frames without the values."""
-        return sum(map(len, StreamFrames(self, (b"",) * self.slot_count)))
-
-    @cached_property
-    def slot_uses(self) -> tuple[int, ...]:
-        """How often each value is in the frames."""
-        numbers: Any = range(self.slot_count)
-        uses = Counter(slot for _, number in self.parts for slot in self.picks[number](numbers))
-        return tuple(uses[slot] for slot in range(self.slot_count))
-
-
-class StreamFrames(Sequence[bytes]):
-    """The frames of a stream, each rendered when it is read.
-
-    A stream may stay open for long, and the journal keeps what it sent: the values need a tenth of the memory.
-    """
-
-    __slots__ = ("_slots", "template")
-
-    def __init__(self, template: StreamTemplate, slots: SlotValues) -> None:
-        self.template = template
-        self._slots = slots
-
-    def __len__(self) -> int:
-        return len(self.template.parts)
-
-    def __iter__(self) -> Iterator[bytes]:
-        picked = [pick(self._slots) for pick in self.template.picks]
-        for form, number in self.template.parts:
-            yield form % picked[number]
-
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
-    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
-        if isinstance(index, slice):
-            return tuple(self)[index]
-        form, number = self.template.parts[index]
-        frame: bytes = form % self.template.picks[number](self._slots)
-        return frame
-
-    @property
-    def size(self) -> int:
-        """Bytes of all frames."""
-        sizes = zip(self.template.slot_uses, self._slots, strict=True)
-        return self.template.fixed_size + sum(uses * len(value) for uses, value in sizes)
-
-
 @lru_cache(maxsize=1024)
 def compile_reply(
     script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
@@ -203,8 +112,7 @@ def compile_reply(
     facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
     loaded = load_rendering(profile, rendering)
     response = loaded.reply_layout.apply("response", build_response(script, facts, load_profile(profile)))
-    form, used = _compile_part(json.dumps(response), slot_positions)
-    return ReplyTemplate(form, _picker(used), loaded)
+    return compile_body(json.dumps(response), slot_positions)
 
 
 def compile_generated_reply(
@@ -245,7 +153,7 @@ def _script_with_markers(kinds: tuple[Any, ...], status: str) -> Script:
     """A script of these items with markers in place of its texts and token counts."""
     items: list[Item] = []
     for at, kind in enumerate(kinds):
-        marker = _string_marker(f"text{at}")
+        marker = string_marker(f"text{at}")
         if isinstance(kind, FunctionCall):
             items.append(FunctionCall(kind.name, marker, kind.call_id))
         else:
@@ -261,14 +169,7 @@ def compile_stream(
     facts, slot_positions = _facts_with_markers(script, load_profile(profile), model, shape)
     loaded = load_rendering(profile, rendering)
     frames = _stream_frames(build_events(script, facts, load_profile(profile)), load_profile(profile), loaded)
-    parts = [_compile_part(frame, slot_positions) for frame in frames]
-    selections = {used: number for number, used in enumerate(dict.fromkeys(used for _, used in parts))}
-    return StreamTemplate(
-        tuple((form, selections[used]) for form, used in parts),
-        tuple(map(_picker, selections)),
-        loaded,
-        len(slot_positions),
-    )
+    return compile_frames(frames, slot_positions)
 
 
 def _stream_frames(events: list[JSONObject], profile: Profile, rendering: Rendering) -> Iterator[bytes]:
@@ -317,21 +218,21 @@ def _facts_with_markers(
     item_slots = [f"item{at}" for at in range(len(script.items))]
     call_slots = {at: f"call{at}" for at in script.calls_without_id}
     facts = ResponseFacts(
-        response_id=_string_marker("response_id"),
-        created_at=_value_marker("created_at"),
+        response_id=string_marker("response_id"),
+        created_at=value_marker("created_at"),
         model=model,
-        item_ids=tuple(_string_marker(slot) for slot in item_slots),
-        call_ids=tuple(_string_marker(call_slots.get(at, "")) for at in range(len(script.items))),
+        item_ids=tuple(string_marker(slot) for slot in item_slots),
+        call_ids=tuple(string_marker(call_slots.get(at, "")) for at in range(len(script.items))),
         usage=build_usage(
             script,
-            _value_marker("input_tokens"),
-            _value_marker("total_tokens"),
+            value_marker("input_tokens"),
+            value_marker("total_tokens"),
             profile,
-            CacheTokens(*map(_value_marker, cached)) if cached else None,
+            CacheTokens(*map(value_marker, cached)) if cached else None,
         ),
-        tools=_value_marker("tools"),
-        tool_choice=_value_marker("tool_choice"),
-        echoes={name: _value_marker(f"echo_{name}") for name in echoed},
+        tools=value_marker("tools"),
+        tool_choice=value_marker("tool_choice"),
+        echoes={name: value_marker(f"echo_{name}") for name in echoed},
         whole_arguments=shape.whole_arguments,
     )
     slots = [*_COMMON_SLOTS, *(f"echo_{name}" for name in echoed), *cached, *item_slots, *call_slots.values()]
@@ -341,33 +242,5 @@ def _facts_with_markers(
     return facts, {slot.encode(): at for at, slot in enumerate(slots)}
 
 
-def _string_marker(slot: str) -> str:
-    """A marker inside a JSON string."""
-    return f"\1{_MARKER_TOKEN}:{slot}\1"
-
-
-def _value_marker(slot: str) -> str:
-    """A marker in place of a whole JSON value."""
-    return f"\2{_MARKER_TOKEN}:{slot}\2"
-
-
 #: The usage of scripts whose texts and token counts are slots.
-_MARKED_USAGE: Usage = Usage(None, *cast("Any", map(_value_marker, _TOKEN_SLOTS)))
-
-
-def _compile_part(rendered: bytes, slot_positions: dict[bytes, int]) -> tuple[bytes, tuple[int, ...]]:
-    """(bytes with `%b` in place of each marker, the positions of the values to fill in)."""
-    used: list[int] = []
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        used.append(slot_positions[match[1] or match[2]])
-        return b"%b"
-
-    return _MARKER.sub(replace, rendered.replace(b"%", b"%%")), tuple(used)
-
-
-def _picker(used: tuple[int, ...]) -> Callable[[SlotValues], Any]:
-    if not used:
-        return lambda slots: ()
-    # itemgetter of one index returns the value itself, but formatting needs a tuple.
-    return itemgetter(*used) if len(used) > 1 else itemgetter(slice(used[0], used[0] + 1))
+_MARKED_USAGE: Usage = Usage(None, *cast("Any", map(value_marker, _TOKEN_SLOTS)))

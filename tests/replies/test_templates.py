@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.contract.check import check_response, check_stream
+from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import (
     FunctionCall,
@@ -22,7 +23,6 @@ from mockserver.replies.script import (
 )
 from mockserver.replies.templates import (
     FixedValues,
-    SlotValues,
     compile_generated_reply,
     compile_reply,
     compile_stream,

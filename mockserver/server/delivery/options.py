@@ -9,7 +9,7 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
-from mockserver.replies.templates import StreamFrames
+from mockserver.replies.markers import StreamFrames
 from mockserver.server.delivery.chunking import apply_chunking, parse_chunking
 from mockserver.server.delivery.faults import (
     OutgoingReply,

@@ -18,10 +18,10 @@ from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
+from mockserver.replies.markers import ReplyTemplate, StreamTemplate
+from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script
 from mockserver.replies.templates import (
-    ReplyTemplate,
-    StreamTemplate,
     TemplateShape,
     compile_generated_reply,
     compile_reply,
@@ -40,7 +40,7 @@ from mockserver.server.engine.rendered_replies import (
     render_exchange_reply,
     render_fault,
 )
-from mockserver.server.engine.selection import PendingReply, SelectedReply, select_reply
+from mockserver.server.engine.selection import PendingReply, is_repeatable, select_reply
 from mockserver.server.engine.template_values import (
     ReplySeed,
     build_fixed_slots,
@@ -58,7 +58,6 @@ from mockserver.server.state.earlier_calls import (
     check_outputs_of_calls,
 )
 from mockserver.server.state.journal import EntryDetails
-from mockserver.server.state.request_cache import MAX_CACHED_BYTES
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -115,7 +114,7 @@ async def respond(
     response_id = reply_seed.response_id(session.profile)
     template, stored_template = reply.template, reply.stored_template
     slots = reply_slots(
-        template.rendering,
+        reply.rendering,
         response_id,
         session.clock.reply_timestamp(now, step),
         reply.fixed_slots,
@@ -156,8 +155,7 @@ async def respond(
 async def _plan_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
     """The plan of a request that comes for the first time, made beside the event loop if it is large."""
     request = await run_beside_loop(_read_request, raw_body, session, path)
-    if len(raw_body) <= MAX_CACHED_BYTES:
-        session.plans.add(path, raw_body, request)
+    session.plans.add(path, raw_body, request)
     return request
 
 
@@ -229,6 +227,7 @@ async def _plan_reply(
     )
     reply = ReplyPlan(
         template,
+        load_rendering(profile.name, session.rendering),
         stored_template,
         build_fixed_slots(session, facts, request.body, script, input_tokens, total_tokens, cache),
         text_slots(script) if is_generated else (),
@@ -240,15 +239,9 @@ async def _plan_reply(
         cache,
         INVALID_CONTENT if delivery.invalid else "",
     )
-    if turn.is_plain and _is_repeatable(selected, session):
+    if turn.is_plain and is_repeatable(selected, session):
         request.reply = reply
     return reply
-
-
-def _is_repeatable(selected: SelectedReply, session: Session) -> bool:
-    """Whether every request with the same bytes gets this reply, until a setting changes."""
-    is_exchange = selected.stub_name is not None and session.stubs.is_empty
-    return is_exchange and session.exchange_index.is_stateless and session.limiter is None
 
 
 def _refusal(body: Any, finding: Finding, findings: tuple[Finding, ...], profile: Profile) -> ApiError:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.findings import Finding
-from mockserver.replies.templates import ReplyTemplate, SlotValues, StreamTemplate
+from mockserver.replies.markers import ReplyTemplate, SlotValues, StreamTemplate
+from mockserver.replies.renderings import Rendering
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.engine.template_values import ItemIds
 from mockserver.server.request_facts import RequestFacts
@@ -23,6 +24,8 @@ class ReplyPlan(NamedTuple):
     """A reply without its ids and times."""
 
     template: StreamTemplate | ReplyTemplate
+    rendering: Rendering
+    """The rendering of the template."""
     stored_template: ReplyTemplate | None
     """Renders the response in wire form, for the store; None: the reply has that form."""
     fixed_slots: SlotValues

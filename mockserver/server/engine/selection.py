@@ -29,7 +29,7 @@ from mockserver.server.stubs.placeholders import fill_placeholders
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 
-__all__ = ["PendingReply", "SelectedReply", "select_reply"]
+__all__ = ["PendingReply", "SelectedReply", "is_repeatable", "select_reply"]
 
 #: Characters of a prompt that the error for an unmatched request repeats in its suggestion.
 _MAX_SUGGESTED_PROMPT = 200
@@ -92,6 +92,12 @@ def _fill(selected: SelectedReply, request: IncomingRequest, session: Session) -
         message = f"The template of {selected.stub_name} cannot be filled: {error}"
         raise UnmatchedRequest(400, "TemplateFailed", message, detail=message) from None
     return selected._replace(reply=script)
+
+
+def is_repeatable(selected: SelectedReply, session: Session) -> bool:
+    """Whether every request with the same bytes gets this reply, until a setting changes."""
+    is_exchange = selected.stub_name is not None and session.stubs.is_empty
+    return is_exchange and session.exchange_index.is_stateless and session.limiter is None
 
 
 def _reply_from_stub(

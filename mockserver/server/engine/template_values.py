@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
+from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
-from mockserver.replies.templates import DEFAULT_SHAPE, FixedValues, SlotValues, TemplateShape
+from mockserver.replies.templates import DEFAULT_SHAPE, FixedValues, TemplateShape
 from mockserver.server.echoes import echo_if_given, echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.findings import Finding
 from mockserver.ids import request_digest
-from mockserver.replies.templates import StreamFrames
+from mockserver.replies.markers import StreamFrames
 from mockserver.wire import json, redaction
 from mockserver.wire.masks import configured_masks
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-__all__ = ["MAX_CACHED_BYTES", "RequestCache"]
+__all__ = ["RequestCache"]
 
 #: Bytes of a request that is kept; longer ones seldom come twice.
-MAX_CACHED_BYTES = 4096
+_MAX_CACHED_BYTES = 4096
 _MAX_ENTRIES = 512
 
 _T = TypeVar("_T")
@@ -32,7 +32,9 @@ class RequestCache(Generic[_T]):
         return self._values.get((path, raw_body))
 
     def add(self, path: str, raw_body: bytes, value: _T) -> None:
-        """Keep the value for a request, from the second time on."""
+        """Keep the value for a request, from the second time on; not for a large one."""
+        if len(raw_body) > _MAX_CACHED_BYTES:
+            return
         key = (path, raw_body)
         number = hash(key)
         if number not in self._seen:

@@ -17,6 +17,7 @@ from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.generated_scripts import complete_tool_call
+from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, parse_script, require_servable
 from mockserver.replies.templates import FixedValues, compile_reply, reply_slots
 from mockserver.replies.usage import count_output_tokens
@@ -184,7 +185,7 @@ def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
     response_id = ids[0] if profile.id_form == "uuid" else profile.id_form + ids[0]
     item_ids = [profile.item_id_prefix + each for each in ids[:count]]
     slots = reply_slots(
-        template.rendering,
+        load_rendering(profile.name, rendering),
         response_id,
         SteppedClock.START,
         fixed.slots(),
