@@ -53,6 +53,7 @@ SETTING_NAMES = frozenset(
         "exchanges",
         "expect",
         "fail_on",
+        "fallback",
         "fault",
         "files",
         "function_arguments",

@@ -81,7 +81,9 @@ def record_application(application: Any, on_captured: Callable[[CapturedExchange
             exchange.request, exchange.body = b"".join(request_chunks), b"".join(reply_chunks)
             # The application strips a session's path prefix.
             exchange.path, exchange.profile = scope["path"], _profile_of(self, scope)
-            on_captured(exchange)
+            # If a live endpoint replied: the server vouches only for its own replies.
+            if "mockserver.fallback" not in scope:
+                on_captured(exchange)
 
     application.__call__ = recorded
 

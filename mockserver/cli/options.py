@@ -24,6 +24,7 @@ __all__ = [
     "max_body_option",
     "network_options",
     "option",
+    "upstream_options",
 ]
 
 #: The prefix of the variables.
@@ -107,6 +108,50 @@ def connection_options(command: _Command) -> _Command:
         help="Connect through this proxy; variables such as HTTPS_PROXY have no effect.",
     )
     return ca_file(proxy(command))
+
+
+def upstream_options(command: _Command) -> _Command:
+    """The options of what goes to a live endpoint: its key, the headers and the budget."""
+    options = (
+        option(
+            "--upstream-key-env",
+            metavar="NAME",
+            show_default=False,
+            help="Environment variable with the endpoint's key; clients then send a key of the server's own.",
+        ),
+        option(
+            "--allow-http",
+            multiple=True,
+            metavar="HOST",
+            show_default=False,
+            help="Allow plain http to this host; may be repeated.",
+        ),
+        connection_options,
+        option(
+            "--allow-header",
+            multiple=True,
+            metavar="NAME",
+            show_default=False,
+            help="Also pass this header, in both directions.",
+        ),
+        option(
+            "--max-requests",
+            type=click.IntRange(1),
+            metavar="N",
+            show_default=False,
+            help="Maximum number of requests to the endpoint; default: no limit.",
+        ),
+        option(
+            "--max-tokens",
+            type=click.IntRange(1),
+            metavar="N",
+            show_default=False,
+            help="Tokens of the endpoint's replies after which no request is sent; default: no limit.",
+        ),
+    )
+    for each in reversed(options):
+        command = each(command)
+    return command
 
 
 def network_options(command: _Command) -> _Command:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -27,15 +26,16 @@ from mockserver.cli.listener import (
 )
 from mockserver.cli.options import (
     Choice,
-    connection_options,
     mask_option,
     max_body_option,
     network_options,
     option,
+    upstream_options,
 )
 from mockserver.cli.output.capture_log import CaptureLog
+from mockserver.cli.upstream import BUDGET_OPTIONS, parse_budget, parse_header_names, parse_upstream
 from mockserver.contract.findings import Severity
-from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.errors import MockServerError
 from mockserver.settings import parse_body_size
 from mockserver.wire.masks import configured_masks
 from mockserver.wire.redaction import require_maskable_key
@@ -82,17 +82,9 @@ _NEVER = "never"
     help="Profile to check against; auto: detected from the path or the first reply.",
 )
 @option(
-    "--upstream-key-env",
-    default=None,
-    metavar="NAME",
-    help="Environment variable with the endpoint's key; without it, clients send the key themselves.",
-)
-@option(
     "--api-key", multiple=True, show_default=False, help="Key that clients send instead of the endpoint's."
 )
-@option("--allow-http", multiple=True, metavar="HOST", help="Allow plain http to this host; may be repeated.")
-@connection_options
-@option("--allow-header", multiple=True, metavar="NAME", help="Also pass this header, in both directions.")
+@upstream_options
 @mask_option
 @max_body_option
 @option(
@@ -120,25 +112,14 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     Exit status: 0; 1 at least one finding at or above --fail-on; 2 unusable options; 3 incomplete: at least one
     exchange could not be written, or, with --fail-on, was not checked.
     """
-    from mockserver.live.connections import parse_connection_options
-    from mockserver.live.endpoint import api_key_from_env, parse_endpoint
-
     try:
         for each in options["api_key"]:
             require_maskable_key(each, "--api-key")
-        name = options["upstream_key_env"]
-        key = api_key_from_env(os.environ, name) if name else ""
-        endpoint = parse_endpoint(
-            upstream,
-            key,
-            name or "DASHSCOPE_API_KEY",
-            options["allow_http"],
-            parse_connection_options(options["ca_file"], options["proxy"]),
-        )
+        endpoint = parse_upstream(upstream, options)
         profile, options["is_detected"] = _choose_profile(endpoint, options["profile"])
         require_writable_url_file(url_file)
         remedy = "add --upstream-key-env, so that clients send a key of the recorder's own"
-        require_key(options["host"], has_key=bool(key), remedy=remedy)
+        require_key(options["host"], has_key=bool(endpoint.api_key), remedy=remedy)
         options["hosts"] = allowed_hosts(options, is_controllable=options["console"])
         listeners = open_listeners(options["host"], port)
         raise SystemExit(_run_recorder(endpoint, profile, out, listeners, url_file, options))
@@ -244,7 +225,6 @@ def _build_relay(
     options: dict[str, Any],
 ) -> tuple[Relay, Recorder]:
     """The relay and its recorder. Raises ConfigurationError."""
-    from mockserver.live.budgeted_client import Budget
     from mockserver.live.client import Timeouts
     from mockserver.live.relay import Relay, RelayOptions
     from mockserver.recordings.recorder import Recorder, RecorderOptions
@@ -254,17 +234,17 @@ def _build_relay(
         urlsplit(endpoint.base_url).path,
         forward_keys=not endpoint.api_key,
         forward_redirects=True,
-        extra_headers=_parse_header_names(options["allow_header"]),
+        extra_headers=parse_header_names(options["allow_header"]),
         max_body=parse_body_size(options["max_body"]),
         forward_unread=True,
         check_traffic=False,
+        budget_options=BUDGET_OPTIONS,
     )
-    no_limit = Budget(sys.maxsize, sys.maxsize)
     relay = Relay(
         endpoint,
         profile,
         keys,
-        no_limit,
+        parse_budget(options),
         Timeouts(600, 300),
         Journal(),
         options=relay_options,
@@ -284,25 +264,6 @@ def _build_relay(
     )
     relay.listener = recorder
     return relay, recorder
-
-
-def _parse_header_names(option_values: tuple[str, ...]) -> frozenset[bytes]:
-    """The headers of --allow-header. Raises ConfigurationError for those that belong to one connection."""
-    forbidden = {
-        "authorization",
-        "host",
-        "cookie",
-        "set-cookie",
-        "connection",
-        "transfer-encoding",
-        "te",
-        "upgrade",
-    }
-    names = {each.strip().lower() for each in option_values}
-    for name in sorted(names):
-        if name in forbidden or not name.replace("-", "").isalnum() or not name.isascii():
-            raise ConfigurationError(f"--allow-header {name!a}: this header cannot be passed on")
-    return frozenset(name.encode() for name in names)
 
 
 def _banner(base_url: str, endpoint: Endpoint, profile: str, folder: Path, key: str | None) -> str:

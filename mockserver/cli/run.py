@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
-from mockserver.cli.serve import build_services, read_api_keys, serve
+from mockserver.cli.serve import build_services, new_api_key, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.network import is_loopback
@@ -102,8 +101,9 @@ def run(
     targets = [parse_report_target(each) for each in report]
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
-        key = keys[0] if keys else f"sk-mock-{secrets.token_hex(12)}"
-        accepted = keys if keys or is_loopback(settings["host"]) else (key,)
+        key = keys[0] if keys else new_api_key()
+        accepts_any = is_loopback(settings["host"]) and not settings["fallback"]
+        accepted = keys if keys or accepts_any else (key,)
         services, interception = _build_services(accepted, settings)
     except MockServerError as error:
         exit_with_error(str(error), 2)
@@ -164,6 +164,8 @@ def _run_against_mock(
             try:
                 return _run_command(command, client_environment(base_url, key, **variables))
             finally:
+                if services.fallback is not None and server.is_running:
+                    server.run(services.fallback.wait_until_idle())
                 server.stop()
     except MockServerError as error:
         exit_with_error(str(error), 2)

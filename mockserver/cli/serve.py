@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +23,15 @@ from mockserver.cli.listener import (
     write_admin_token_file,
     write_url_file,
 )
-from mockserver.cli.options import Choice, mask_option, max_body_option, network_options, option
+from mockserver.cli.options import (
+    Choice,
+    mask_option,
+    max_body_option,
+    network_options,
+    option,
+    upstream_options,
+)
+from mockserver.cli.upstream import build_fallback
 from mockserver.errors import ConfigurationError, MissingPackage, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
     from mockserver.server.http.services import Services
     from mockserver.server.state.sessions import Session
 
-__all__ = ["build_services", "read_api_keys", "serve"]
+__all__ = ["build_services", "new_api_key", "read_api_keys", "serve"]
 
 #: Characters of an admin token.
 _MIN_TOKEN_LENGTH = 8
@@ -165,6 +173,14 @@ _MIN_TOKEN_LENGTH = 8
     help="Reject every request that no stub and no file of --exchanges answers, instead of generating a reply.",
 )
 @option(
+    "--fallback",
+    metavar="URL",
+    show_default=False,
+    help="Pass requests that no stub and no file of --exchanges answers on to this endpoint, and check both"
+    " directions; needs --upstream-key-env. See docs/record.md.",
+)
+@upstream_options
+@option(
     "--console",
     is_flag=True,
     help="Serve a page that shows each request as it arrives, and controls the server; prints its link.",
@@ -199,6 +215,8 @@ def serve(
     targets = _parse_report_targets(report)
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
+        if settings["fallback"] and not keys:
+            keys = (new_api_key(),)
         require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
         with paused_collection():
             services = build_services(keys, quiet, host=host, report=report, **settings)
@@ -211,6 +229,11 @@ def serve(
         _run_server(services, listeners, url_file, settings, _exchange_reloader(services))
     finally:
         write_reports()
+
+
+def new_api_key() -> str:
+    """A key for clients of a server that must not accept every key."""
+    return f"sk-mock-{token_hex(12)}"
 
 
 def _parse_report_targets(options: tuple[str, ...]) -> list[tuple[str, Path]]:
@@ -329,7 +352,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     session.strict = session.strict_from_start = bool(settings.get("strict"))
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
-    return Services(
+    services = Services(
         default_session=session,
         store=MemoryStore(settings["store_size"]),
         keys=ApiKeys(keys),
@@ -344,6 +367,9 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         console=build_console() if settings.get("console") else None,
         exchange_folder=folder,
     )
+    if (fallback := build_fallback(settings)) is not None:
+        fallback.serve(services)
+    return services
 
 
 def _choose_log_format(settings: Mapping[str, Any]) -> LogFormat | None:
@@ -388,7 +414,7 @@ def _choose_chunking(settings: Mapping[str, Any]) -> str:
 
 def _require_no_journal_options(settings: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for an option that shows or reports what --load does not keep."""
-    for name in ("console", "report", "verbose"):
+    for name in ("console", "fallback", "report", "verbose"):
         if settings.get(name):
             raise ConfigurationError(f"--load keeps no requests, which --{name} needs")
 
@@ -414,7 +440,15 @@ def _run_server(
     def announce() -> None:
         print(
             startup_banner(
-                url, session.profile, session.rendering, settings["api_key_env"], services.keys.accepts_any
+                url,
+                session.profile,
+                session.rendering,
+                settings["api_key_env"],
+                services.keys.accepts_any,
+                _own_key(services, settings),
+                f"{settings['fallback']}, key from {settings['upstream_key_env']}"
+                if services.fallback
+                else "",
             ),
             flush=True,
         )
@@ -440,6 +474,12 @@ def _measure(app: ASGIApp, services: Services) -> ASGIApp:
     except MissingPackage as error:
         exit_with_error(f"--metrics: {error}", 2)
     return MeasuredApp(app, services)
+
+
+def _own_key(services: Services, settings: Mapping[str, Any]) -> str:
+    """The key that the server made for its clients; "" if there is none."""
+    has_own_key = services.fallback is not None and not (settings["api_key"] or settings["api_key_env"])
+    return services.keys.secrets[0] if has_own_key else ""
 
 
 def _announce_admin_api(url: str, token: str, url_file: Path | None, settings: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ tokens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -138,6 +139,8 @@ class RelayOptions:
 
     base_path: str | None = None
     """The base path of clients; None: the profile's."""
+    other_base_paths: tuple[str, ...] = ()
+    """More base paths of clients."""
     forward_keys: bool = False
     """Whether clients send the endpoint's key, which is forwarded."""
     forward_redirects: bool = False
@@ -150,6 +153,8 @@ class RelayOptions:
     """Whether a body that is too large, or that cannot be decoded, is passed on; otherwise it is an error."""
     check_traffic: bool = True
     """Whether the relay itself checks and counts exchanges; otherwise its listener does."""
+    budget_options: str = "--responses-live-max-requests, -max-tokens"
+    """The options that raise the budget."""
 
 
 _DEFAULT_OPTIONS = RelayOptions()
@@ -180,7 +185,8 @@ class Relay:
         self._checker = PassThroughChecker(profile)
         self._timeouts = timeouts
         self._options = options
-        self._base_path = profile.base_path if options.base_path is None else options.base_path
+        base_path = profile.base_path if options.base_path is None else options.base_path
+        self._base_paths = (base_path, *options.other_base_paths)
         self._http: httpx.AsyncClient | None = None
         self._open_exchanges = 0
         self._unchecked_exchanges = 0
@@ -189,6 +195,8 @@ class Relay:
         self._idle.set()
         self.budget = budget
         self.journal = journal
+        self.on_entry: Callable[[PassThroughExchange, Entry], None] = lambda _, entry: journal.add(entry)
+        """Called with the journal entry of each exchange, once it is checked."""
         self.reached = False
         """Whether the endpoint has answered a request."""
         self.failure = Failure()
@@ -248,9 +256,10 @@ class Relay:
         headers = dict(pass_through.scope["headers"])
         self._hosts.check(headers, pass_through.scope)
         self._keys.check(headers.get(b"authorization"), self._profile.wrong_key)
-        path = relative_path(pass_through.scope, self._base_path)
+        path = self.relative_path(pass_through.scope)
         if path is None:
-            message = f"There is nothing at {pass_through.scope['path']}. The base path is {self._base_path or '/'}."
+            base = self._base_paths[0] or "/"
+            message = f"There is nothing at {pass_through.scope['path']}. The base path is {base}."
             raise ApiError(404, "NotFound", message)
         pass_through.path = path
         await self._read_body(pass_through, receive, headers)
@@ -265,6 +274,11 @@ class Relay:
         if self.listener is not None:
             self.listener.on_request(pass_through)
         await self._forward(pass_through, receive)
+
+    def relative_path(self, scope: Scope) -> str | None:
+        """The path behind the base path of clients, with the query; None if it is not below one."""
+        paths = (relative_path(scope, each) for each in self._base_paths)
+        return next((each for each in paths if each is not None), None)
 
     async def _read_body(
         self, pass_through: PassThroughExchange, receive: Receive, headers: Mapping[bytes, bytes]
@@ -286,7 +300,7 @@ class Relay:
         budget = self.budget
         if budget.spent_requests >= budget.max_requests or budget.spent_tokens >= budget.max_tokens:
             spent = f"{budget.spent_requests} requests and {budget.spent_tokens} tokens are spent"
-            message = f"{spent}: no further request is sent (--responses-live-max-requests, -max-tokens)."
+            message = f"{spent}: no further request is sent ({self._options.budget_options})."
             pass_through.failure = Failure("budget", message)
             raise ApiError(403, "BudgetSpent", message, headers=_NO_RETRY)
 
@@ -389,13 +403,13 @@ class Relay:
             self.reached |= bool(pass_through.status) and not pass_through.failure.name
         if pass_through.forwarded or pass_through.failure.name == "budget":
             self.failure = pass_through.failure
+        if pass_through.forwarded and self.budget.max_tokens < sys.maxsize:
+            self.budget.spent_tokens += _total_tokens(pass_through.reply_body)
         if self._options.check_traffic:
             secrets = (
                 *self._keys.secrets,
                 *([pass_through.endpoint_key] if pass_through.endpoint_key else []),
             )
-            if pass_through.forwarded:
-                self.budget.spent_tokens += _total_tokens(pass_through.reply_body)
             self._check_in_background(pass_through, secrets)
         if self.listener is not None:
             self.listener.on_complete(pass_through)
@@ -408,13 +422,13 @@ class Relay:
         def check() -> None:
             entry = self._checker.journal_entry(pass_through, secrets)
             with suppress(RuntimeError):  # the server has stopped
-                loop.call_soon_threadsafe(self._add_entry, entry)
+                loop.call_soon_threadsafe(self._add_entry, pass_through, entry)
 
         self._checks.submit(check)
 
-    def _add_entry(self, entry: Entry) -> None:
+    def _add_entry(self, pass_through: PassThroughExchange, entry: Entry) -> None:
         self._unchecked_exchanges -= 1
-        self.journal.add(entry)
+        self.on_entry(pass_through, entry)
         self._set_idle()
 
     def _set_idle(self) -> None:

@@ -12,7 +12,7 @@ specification, April 2026): the status decides the type, and the code is in snak
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidJSON
@@ -86,6 +86,13 @@ class ApiError(Exception):
         """Name of the stub that replies with this error."""
         self.delivery: Any = None
         """The delivery options of the stub; None: sent at once."""
+        self.may_pass_on = False
+        """Whether the fallback answers the request instead, if the server has one."""
+
+    def passed_on(self) -> Self:
+        """This error, of a request that the fallback answers if the server has one."""
+        self.may_pass_on = True
+        return self
 
     def with_parameter(self, param: str | None, code: str | None = None) -> ApiError:
         """This error, with the parameter and the code that only a profile with `error_types` reports."""
@@ -140,7 +147,7 @@ def error_from_invalid_json(error: InvalidJSON, body: bytes) -> ApiError:
 
     message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."
     findings = () if body else tuple(check_json_text(body))
-    return ApiError(400, "InvalidParameter", message, findings=findings)
+    return ApiError(400, "InvalidParameter", message, findings=findings).passed_on()
 
 
 def error_from_finding(
@@ -155,7 +162,7 @@ def error_from_finding(
     error = ApiError(
         400, "InvalidParameter", message, detail=detail, findings=findings, stream_requested=stream_requested
     )
-    return error.with_parameter(_parameter_name(finding.pointer))
+    return error.with_parameter(_parameter_name(finding.pointer)).passed_on()
 
 
 def _parameter_name(pointer: str) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError, StartError
@@ -40,9 +43,10 @@ from mockserver.testing.server_settings import (
 )
 
 if TYPE_CHECKING:
+    from mockserver.live.fallback import LiveFallback
     from mockserver.server.interception import Interception
 
-__all__ = ["GRACE_SECONDS", "LocalServer", "create_mock_server"]
+__all__ = ["GRACE_SECONDS", "LocalServer", "create_mock_server", "open_fallback"]
 
 #: Seconds that open requests get when a server stops: their clients belong to the same test, which is over.
 GRACE_SECONDS = 0.01
@@ -173,9 +177,25 @@ class LocalServer:
             self._threaded_server.run(self._wait_until_idle())
 
 
-def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> LocalServer:
-    """A mock server, not started yet; UnknownProfile, InvalidExchange, ConfigurationError."""
-    keys = as_tuple(settings.get("api_key", DEFAULT_API_KEY)) or (DEFAULT_API_KEY,)
+def open_fallback(url: str, key_env: str) -> LiveFallback:
+    """A live endpoint that answers unmatched requests. ConfigurationError."""
+    from mockserver.live.budgeted_client import Budget
+    from mockserver.live.endpoint import api_key_from_env, parse_endpoint
+    from mockserver.live.fallback import LiveFallback
+
+    endpoint = parse_endpoint(url, api_key_from_env(os.environ, key_env), key_env)
+    return LiveFallback(endpoint, Budget(sys.maxsize, sys.maxsize))
+
+
+def create_mock_server(
+    settings: ServerSettings, *, strict: bool = True, fallback: LiveFallback | None = None
+) -> LocalServer:
+    """A mock server, not started yet; UnknownProfile, InvalidExchange, ConfigurationError.
+
+    With a fallback it has a key of its own by default, so that no other program can spend tokens.
+    """
+    default_key = DEFAULT_API_KEY if fallback is None else f"{DEFAULT_API_KEY}-{token_hex(12)}"
+    keys = as_tuple(settings.get("api_key", default_key)) or (default_key,)
     host = settings.get("host", "127.0.0.1")
     if keys == (DEFAULT_API_KEY,) and not is_loopback(host):
         raise ConfigurationError(f"listening on {host} requires an API key: pass api_key")
@@ -218,6 +238,8 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
         stream_errors=settings.get("stream_errors", ""),
     )
+    if fallback is not None:
+        fallback.serve(services)
     interception = _create_interception(settings, services)
     return LocalServer(
         session,
@@ -231,6 +253,8 @@ def create_mock_server(settings: ServerSettings, *, strict: bool = True) -> Loca
         ),
         api_key=keys[0],
         model=models[0] if models and "any" not in models else session.profile.models[0],
+        wait_until_idle=_do_nothing if fallback is None else fallback.wait_until_idle,
+        on_stop=_do_nothing if fallback is None else fallback.close,
         registry=services.sessions,
         interception=interception,
     )

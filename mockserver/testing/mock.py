@@ -18,7 +18,7 @@ from mockserver.server.stubs.matchers import build_matcher
 from mockserver.server.stubs.stubs import Stub
 from mockserver.server.verdicts import FailurePolicy
 from mockserver.testing.clients import ClientFactory
-from mockserver.testing.local_server import LocalServer, create_mock_server
+from mockserver.testing.local_server import LocalServer, create_mock_server, open_fallback
 from mockserver.testing.reply_values import UNSET, DeliveryOptions, ReplyContent, ReplyOptions
 from mockserver.testing.request_assertions import assert_requested, check_sessions, wait_for_requests
 from mockserver.testing.server_settings import ServerSettings, as_tuple, validate_settings
@@ -231,12 +231,25 @@ class MockServer(MockBase):
     True
     """
 
-    def __init__(self, *, strict: bool = True, **settings: Unpack[ServerSettings]) -> None:
+    def __init__(
+        self,
+        *,
+        strict: bool = True,
+        fallback: str | None = None,
+        upstream_key_env: str = "DASHSCOPE_API_KEY",
+        **settings: Unpack[ServerSettings],
+    ) -> None:
         """Settings have the names and values of `[tool.mockserver]`; `ServerSettings` describes them.
 
-        `strict`: reject requests that no stub matches (400) once a stub has been added.
+        `strict`: reject requests that no stub matches (400) once a stub has been added. `fallback`: base URL
+        of a live endpoint that answers these requests instead, with the key in the environment variable
+        `upstream_key_env`. ConfigurationError if a setting is invalid or the variable is not set.
         """
-        self._server = create_mock_server(validate_settings(settings, "MockServer"), strict=strict)
+        self._server = create_mock_server(
+            validate_settings(settings, "MockServer"),
+            strict=strict,
+            fallback=None if fallback is None else open_fallback(fallback, upstream_key_env),
+        )
         self._clients = ClientFactory()
 
     def start(self) -> Self:
@@ -295,6 +308,11 @@ class MockServer(MockBase):
         start of the server to its stop. ConfigurationError unless the server has `intercept=True`.
         """
         return self._server.intercept_env
+
+    @property
+    def journal(self) -> Journal:
+        self._server.wait_until_idle()
+        return super().journal
 
     @property
     def _session(self) -> Session:

@@ -10,11 +10,21 @@ It drops line breaks from names and ids, so that nothing can be injected.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from mockserver.errors import EventTooLarge
 
-__all__ = ["DONE_DATA", "MAX_EVENT_BYTES", "Decoder", "Frame", "decode_frames", "encode", "encode_comment"]
+__all__ = [
+    "DONE_DATA",
+    "MAX_EVENT_BYTES",
+    "Decoder",
+    "Frame",
+    "decode_frames",
+    "encode",
+    "encode_comment",
+    "split_blocks",
+]
 
 #: Longest event that the decoder accepts by default, in bytes.
 MAX_EVENT_BYTES = 1 << 20
@@ -23,6 +33,9 @@ MAX_EVENT_BYTES = 1 << 20
 DONE_DATA = "[DONE]"
 
 _BOM = b"\xef\xbb\xbf"
+
+#: A block with the blank lines that end it, or what follows the last blank line.
+_BLOCK = re.compile(rb".+?(?:\n{2,}|(?:\r\n){2,}|\r{2,}|\Z)", re.DOTALL)
 
 
 class Frame(NamedTuple):
@@ -215,3 +228,8 @@ def decode_frames(body: bytes) -> tuple[Frame, ...]:
         return tuple(Decoder().feed(body))
     except EventTooLarge:
         return ()
+
+
+def split_blocks(body: bytes) -> tuple[bytes, ...]:
+    """The blocks of a whole stream as they were written; together they are the stream."""
+    return tuple(_BLOCK.findall(body))

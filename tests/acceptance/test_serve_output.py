@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,17 @@ from tests.acceptance.conftest import KEY, MODEL, server_environment, wait_until
 
 
 class Output:
-    """The standard error of a server that has ended."""
+    """What a server prints: its standard error once it has ended."""
 
     text = ""
+    banner = ""
+
+    @property
+    def own_key(self) -> str:
+        """The key that the server made for its clients."""
+        return next(
+            line.partition("=")[2] for line in self.banner.splitlines() if "DASHSCOPE_API_KEY=" in line
+        )
 
 
 @contextmanager
@@ -41,7 +50,8 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, 
     ) as process:
         assert process.stdout is not None
         try:
-            next(line for line in process.stdout if "Press Ctrl-C" in line)
+            lines = takewhile(lambda line: "Press Ctrl-C" not in line, process.stdout)
+            output.banner = "".join(lines)
             wait_until(url_file.exists, "the URL file")
             headers = {"authorization": f"Bearer {KEY}"}
             with httpx.Client(base_url=url_file.read_text(), headers=headers, trust_env=False) as client:

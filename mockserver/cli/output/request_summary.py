@@ -14,7 +14,7 @@ from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.network import proxy_note
 from mockserver.server.http.access_log import AccessLog
-from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_request
+from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_entry
 from mockserver.server.state.journal import Entry
 from mockserver.wire.redaction import redact, redact_body
 from mockserver.wire.terminal import escape_unprintable
@@ -159,7 +159,7 @@ class RequestCollector(AccessLog):
         if isinstance(entry, str) or entry.path in _INTERNAL_PATHS:
             return
         self._request_count += 1
-        findings = tuple(each for each in findings_for_request(entry) if each.rule not in self._ignored_rules)
+        findings = tuple(each for each in findings_for_entry(entry) if each.rule not in self._ignored_rules)
         self._refused_count += any(each.rule == REFUSED for each in findings)
         if self._keep_exchanges:
             self._keep_entry(entry, has_findings=bool(findings))

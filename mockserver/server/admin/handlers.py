@@ -120,6 +120,7 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     query = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     after = _parse_number(query, "after", 0, (0, 1 << 53))
     limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
+    await _wait_for_fallback(request)
     journal = request.session.journal
     if not journal.is_enabled:
         raise ConfigurationError("the server keeps no journal: it was started with --load")
@@ -187,8 +188,15 @@ def _existing_session(request: HttpRequest) -> Session:
     return session
 
 
+async def _wait_for_fallback(request: HttpRequest) -> None:
+    """Wait for the journal's entries of what a live endpoint answered: they are checked after the reply."""
+    if request.services.fallback is not None:
+        await request.services.fallback.wait_until_idle()
+
+
 async def _read_verdict(request: HttpRequest, _: Any) -> Any:
     session = _existing_session(request)
+    await _wait_for_fallback(request)
     verdict = judge_session(session, FailurePolicy(strict=session.strict))
     return {
         "session": session.name,
@@ -268,6 +276,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "exchange": entry.exchange,
         "ignored": [redact(name, secrets) for name in entry.ignored],
         "findings": [str(redact_finding(each, secrets)) for each in entry.findings],
+        "reply_findings": [str(redact_finding(each, secrets)) for each in entry.reply_findings],
         "checked": entry.is_checked,
         "refusal": entry.refusal,
         "detail": entry.detail,

@@ -12,7 +12,7 @@ from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import Handler, HttpRequest, fault_for_request, requested_scenario
-from mockserver.server.http.responses_endpoint import reply_handler
+from mockserver.server.http.responses_endpoint import delivery_of_passed_on, reply_handler
 from mockserver.server.mock_headers import FAULT_HEADER
 
 __all__ = ["chat_completions"]
@@ -32,7 +32,13 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise chat_error_from_fault(fault)
     scenario = requested_scenario(request)
-    reply = await respond_chat(session, path, request.body, request.headers, scenario)
+    try:
+        reply = await respond_chat(session, path, request.body, request.headers, scenario)
+    except ApiError as error:
+        if request.services.passes_on(error):
+            delivery = delivery_of_passed_on(request, error.delivery, fault)
+            error.delivery = replace(delivery, fault=_supported_fault(request, delivery.fault))
+        raise
     if fault is None and reply.delivery.fault is not None:
         fault = session.fault_if_due(reply.delivery.fault, path, request.body)
     return reply._replace(delivery=replace(reply.delivery, fault=_supported_fault(request, fault)))

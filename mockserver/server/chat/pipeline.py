@@ -128,7 +128,7 @@ def _read_request(
         if finding.severity is Severity.ERROR:
             refusal = chat_error_from_finding(finding, findings)
             refusal.ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
-            raise refusal
+            raise refusal.passed_on()
     incoming, size = incoming_chat_request(body, session.profile, headers), len(raw_body)
     responses_path = f"{session.profile.base_path}/responses"
     return _ChatRequest(

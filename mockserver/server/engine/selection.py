@@ -105,13 +105,26 @@ def _reply_from_stub(
 ) -> SelectedReply | PendingReply:
     definition = stub.definition
     if definition.reply is None:
-        fallback = _fallback_reply(session, request, reply_seed, strict=False)
-        return SelectedReply(stub.name, fallback.reply, definition.delivery)
+        return _reply_with_delivery(session, stub, request, reply_seed)
     if isinstance(definition.reply, ServiceFault):
         return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
     if isinstance(definition.reply, Script | RequestedFault | Mapping):
         return SelectedReply(stub.name, definition.reply, definition.delivery)
     return PendingReply(stub.name, definition.reply, definition.delivery.hold)
+
+
+def _reply_with_delivery(
+    session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed
+) -> SelectedReply:
+    """The reply that would come without a stub, delivered as the stub says."""
+    delivery = stub.definition.delivery
+    try:
+        return SelectedReply(
+            stub.name, _fallback_reply(session, request, reply_seed, strict=False).reply, delivery
+        )
+    except UnmatchedRequest as error:  # a live endpoint replies
+        error.stub_name, error.delivery = stub.name, delivery
+        raise
 
 
 def _reply_by_name(
@@ -137,7 +150,8 @@ def _fallback_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, *, strict: bool = True
 ) -> SelectedReply:
     """The reply to a request that no stub matches; UnmatchedRequest if the server is strict."""
-    stubs_only = strict and session.strict and (session.strict_from_start or len(session.stubs) > 0)
+    is_strict = strict and session.strict and (session.strict_from_start or len(session.stubs) > 0)
+    stubs_only = is_strict or session.has_fallback
     index = session.user_exchange_index if stubs_only else session.exchange_index
     exchange = index.take(request)
     if exchange is not None:
@@ -146,7 +160,7 @@ def _fallback_reply(
         # The mock's own error: clients do not retry a 400.
         raise UnmatchedRequest(
             400, "UnplannedRequest", _unmatched_message(session, request), detail=f"stubs: {session.stubs}"
-        )
+        ).passed_on()
     text_seed = text_seed_for(request.body, reply_seed, session)
     script = _generate_script(request.facts, text_seed)
     if session.output_length is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO, TypeAlias
 
-from mockserver.contract.findings import Severity
+from mockserver.contract.findings import Finding, Severity
 from mockserver.server.http.background_stream import BackgroundStream
-from mockserver.server.state.journal import Entry
+from mockserver.server.state.journal import FALLBACK, Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact, redact_url
 
@@ -110,6 +110,7 @@ def format_entry(entry: Entry) -> str:
         f"{' ' + _shorten(details.model, secrets) if details.model else ''}"
         f"{f' {words!r}' if words else ''}"
         f" {entry.status}"
+        f"{f' {FALLBACK}' if details.stub_name == FALLBACK else ''}"
         f"{f' {len(entry.reply)} events' if entry.stream else ''}"
         f" {_verdict(entry)}"
         f"{' ignored: ' + _shorten(', '.join(details.ignored), secrets) if details.ignored else ''}"
@@ -133,13 +134,15 @@ def _shorten(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _verdict(entry: Entry) -> str:
-    """The rules that the request breaks, else "ok" or "refused"."""
-    if entry.details.request_findings:
-        rules = [
-            finding.rule
-            for finding in entry.details.request_findings
-            if finding.severity is not Severity.INFO
-        ]
+    """The rules that the request breaks, and those that a live endpoint's reply breaks, else "ok" or "refused"."""
+    details = entry.details
+    if details.request_findings or details.reply_findings:
+        rules = [*_broken_rules(details.request_findings)]
+        rules += [f"reply {rule}" for rule in _broken_rules(details.reply_findings)]
         if rules:
-            return ", ".join(dict.fromkeys(rules))
+            return ", ".join(rules)
     return "ok" if entry.status < 400 else "refused"
+
+
+def _broken_rules(findings: tuple[Finding, ...]) -> Iterable[str]:
+    return dict.fromkeys(each.rule for each in findings if each.severity is not Severity.INFO)

@@ -16,11 +16,18 @@ _RENDERING_NOTES = {
 
 
 def startup_banner(
-    url: str, profile: Profile, rendering: str, key_variables: Sequence[str], accepts_any_key: bool
+    url: str,
+    profile: Profile,
+    rendering: str,
+    key_variables: Sequence[str],
+    accepts_any_key: bool,
+    own_key: str = "",
+    fallback: str = "",
 ) -> str:
-    """The lines printed at the start, without any key.
+    """The lines printed at the start, without any key but one that the server made for its clients.
 
-    `key_variables` are the environment variables that hold accepted keys.
+    `key_variables` are the environment variables that hold accepted keys; `fallback` says what answers
+    unmatched requests.
     """
     base_url = url + profile.base_path
     if accepts_any_key:
@@ -28,7 +35,8 @@ def startup_banner(
     else:
         variable = key_variables[0] if key_variables else "DASHSCOPE_API_KEY"
         key = f"${variable}"
-        exports = [] if key_variables else ["export DASHSCOPE_API_KEY=…    # the key given with --api-key"]
+        given = f"export DASHSCOPE_API_KEY={own_key or '…    # the key given with --api-key'}"
+        exports = [] if key_variables else [given]
     exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}"]
     body = f'{{"model": "{profile.models[0]}", "input": "Hello, please introduce yourself in one sentence."}}'
     curl = (
@@ -42,6 +50,7 @@ def startup_banner(
             f"  Chat URL   {url}{CHAT_BASE_PATH}",
             f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
             f"  keys       {'any' if accepts_any_key else 'only the configured ones'}",
+            *([f"  fallback   {fallback}"] if fallback else []),
             "",
             *[f"  {line}" for line in exports],
             "",

@@ -48,7 +48,13 @@ async def run_handler(
         services.hosts.check(request.headers, scope)
         if SESSION_HEADER in request.headers or path_session or services.sessions.names_by_key:
             await _enter_session(request, path_session, hot=hot)
-        await handler(request)
+        try:
+            await handler(request)
+        except ApiError as error:
+            if services.fallback is None or not error.may_pass_on:
+                raise
+            _release_frames(error)
+            await services.fallback.answer(request, error)
     except ClientDisconnected:
         return
     except ApiError as error:

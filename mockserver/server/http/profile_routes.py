@@ -53,7 +53,10 @@ class ProfileRoutes(Starlette):
         for base in profile.base_paths:
             methods: dict[str, dict[str, Handler]] = {}
             for each in profile_operations(profile):
-                methods.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
+                handler = OPERATION_HANDLERS[each.name]
+                if self._services.fallback is not None and each.name != "createResponse":
+                    handler = _pass_on_unless_stored(handler)
+                methods.setdefault(base + each.path, {})[each.method] = handler
             for path, handlers in methods.items():
                 yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 
@@ -88,14 +91,15 @@ class ProfileRoutes(Starlette):
         else:
             served = ", ".join(sorted(self._profile.create_paths))
             message = f"There is nothing at {path}. The Responses API is at {served}."
-        return self._error_response(NotAnApiRequest(404, "NotFound", message))
+        return self._error_response(NotAnApiRequest(404, "NotFound", message).passed_on())
 
     def _method_not_allowed(self, request: StarletteRequest, error: Exception) -> Response:
         allowed: Mapping[str, str] = getattr(error, "headers", None) or {}
         # Text of the vendor's error-code page (2026).
         message = f"Request method '{request.method}' is not supported."
         headers = ((b"allow", allowed.get("Allow", "").encode()),)
-        return self._error_response(NotAnApiRequest(405, "InvalidParameter", message, headers=headers))
+        error = NotAnApiRequest(405, "InvalidParameter", message, headers=headers)
+        return self._error_response(error.passed_on())
 
     def _error_response(self, error: ApiError) -> Response:
         async def refuse(_: HttpRequest) -> None:
@@ -111,6 +115,19 @@ def dispatch_by_method(handlers: Mapping[str, Handler]) -> Handler:
     async def handle(request: HttpRequest) -> None:
         method = request.scope["method"]
         await (get if method == "HEAD" and get is not None else handlers[method])(request)
+
+    return handle
+
+
+def _pass_on_unless_stored(handler: Handler) -> Handler:
+    """The handler of an operation, for the responses of this server; the fallback answers all other requests."""
+
+    async def handle(request: HttpRequest) -> None:
+        response_id = request.scope["path_params"].get("response_id")
+        if response_id is None or await request.services.store.get(request.session.name, response_id) is None:
+            message = "This server has no such response."
+            raise NotAnApiRequest(404, "NotFound", message).passed_on()
+        await handler(request)
 
     return handle
 

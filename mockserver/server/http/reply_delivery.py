@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from zlib import crc32
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults import OutgoingReply, RequestedFault
@@ -32,9 +34,10 @@ from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.server.state.journal import SendTimes
 from mockserver.wire import json
 
-__all__ = ["json_headers", "send_delivered", "send_json", "send_reply"]
+__all__ = ["delay_as_requested", "json_headers", "send_delivered", "send_json", "send_reply"]
 
 _JSON_CONTENT_TYPE = (b"content-type", b"application/json")
+_HEX_DIGITS = re.compile("[0-9a-f]{8}")
 #: As recorded on the service's hosts (2026).
 _EVENT_STREAM_CONTENT_TYPE = (b"content-type", b"text/event-stream;charset=UTF-8")
 
@@ -58,7 +61,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     """Send a reply as its stub, or else the session, delivers it."""
     services, session = request.services, request.session
     if services.mock_headers and DELAY_HEADER in request.headers:
-        await _timer(request).pause(parse_delay(request.headers[DELAY_HEADER]))
+        await delay_as_requested(request)
     head = [
         _EVENT_STREAM_CONTENT_TYPE if reply.stream else _JSON_CONTENT_TYPE,
         (b"x-request-id", reply.request_id.encode()),
@@ -88,6 +91,11 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     elif delivery.chunking == "coalesced":
         pieces = (b"".join(pieces),)
     await request.send({"type": REPLY_MESSAGE, "status": reply.status, "headers": head, "pieces": pieces})
+
+
+async def delay_as_requested(request: HttpRequest) -> None:
+    """Wait as long as `x-mock-delay` says. ApiError 400 if it is invalid."""
+    await _timer(request).pause(parse_delay(request.headers[DELAY_HEADER]))
 
 
 async def send_delivered(
@@ -168,11 +176,17 @@ async def _send_steps(
         entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or ())
 
 
+def _pick_for(request_id: str) -> int:
+    """A number that follows from the id of a reply; a live endpoint's may have any form."""
+    digits = request_id.replace("-", "")[:8]
+    return int(digits, 16) if _HEX_DIGITS.fullmatch(digits) else crc32(request_id.encode())
+
+
 def _apply_delivery_fault(
     request: HttpRequest, outgoing: OutgoingReply, requested_fault: RequestedFault, reply: RenderedReply
 ) -> OutgoingReply:
     """The reply with its fault; ApiError 400 if the fault does not apply to this reply."""
-    pick = int(reply.request_id.replace("-", "")[:8], 16)
+    pick = _pick_for(reply.request_id)
     try:
         return apply_fault(
             outgoing, requested_fault, request.session.profile, pick, json_object(request.body)

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
-from mockserver.server.delivery.faults import ServiceFault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.engine.pipeline import check_in_context, respond
 from mockserver.server.engine.rendered_replies import RenderedReply, render_in_band_error, respond_with_fault
 from mockserver.server.errors import ApiError
@@ -25,7 +26,7 @@ from mockserver.server.http.requests import (
 from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.wire import json
 
-__all__ = ["create_response", "reply_handler"]
+__all__ = ["create_response", "delivery_of_passed_on", "reply_handler"]
 
 _SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
 
@@ -74,7 +75,8 @@ def reply_handler(make_reply: ReplyMaker, check_request: RequestCheck) -> Handle
             finally:
                 limiter.end_request(key)
         except ApiError as error:
-            await _add_request_findings(error, request, check_request)
+            if not request.services.passes_on(error):
+                await _add_request_findings(error, request, check_request)
             raise
 
     return create
@@ -110,6 +112,9 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
             scenario=requested_scenario(request),
         )
     except ApiError as error:
+        if services.passes_on(error):
+            error.delivery = delivery_of_passed_on(request, error.delivery, fault)
+            raise
         if error.stream_requested and _is_in_band(error, services.stream_errors, session.profile):
             await _add_request_findings(error, request, check_create_request)
             return render_in_band_error(session, path, request.body, error)
@@ -118,6 +123,16 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     if fault is None and (stub_fault is None or session.fault_if_due(stub_fault, path, request.body)):
         return reply
     return reply._replace(delivery=replace(reply.delivery, fault=fault))
+
+
+def delivery_of_passed_on(
+    request: HttpRequest, stub_delivery: Delivery | None, fault: RequestedFault | None
+) -> Delivery:
+    """How the fallback's reply is delivered: with the fault of the request or session, else as a stub says."""
+    delivery = stub_delivery or DEFAULT_DELIVERY
+    if fault is None and delivery.fault is not None:
+        fault = request.session.fault_if_due(delivery.fault, request.scope["path"], request.body)
+    return replace(delivery, fault=fault)
 
 
 def _is_in_band(error: ApiError, stream_errors: str, profile: Profile) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mockserver.server.access import AllowedHosts, ApiKeys
+from mockserver.server.errors import ApiError
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER
 from mockserver.server.state.session_registry import SessionRegistry
@@ -20,7 +21,21 @@ from mockserver.settings import MAX_BODY_BYTES
 if TYPE_CHECKING:
     from mockserver.server.console.access import ConsoleAccess
 
-__all__ = ["Services"]
+__all__ = ["Fallback", "Services"]
+
+
+class Fallback(Protocol):
+    """Answers requests in place of this server."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Keys of its own, for redaction."""
+
+    async def answer(self, request: Any, error: ApiError) -> None:
+        """Answer an `HttpRequest` that this server would answer with `error`. Raises ApiError if it cannot."""
+
+    async def wait_until_idle(self) -> None:
+        """Wait until all that it answered is checked and in the journals, but not for ever."""
 
 
 @dataclass(slots=True)
@@ -40,6 +55,8 @@ class Services:
     """The token of the admin API; if empty, there is no admin API."""
     console: ConsoleAccess | None = None
     """Access to the console; None: there is no console."""
+    fallback: Fallback | None = None
+    """Answers unmatched requests; None: they get generated replies."""
     exchange_folder: ExchangeFolder | None = None
     """The folder of the user's exchange files, which is reloaded when it changes."""
     max_body: int = MAX_BODY_BYTES
@@ -57,12 +74,19 @@ class Services:
         self.sessions = SessionRegistry(self.default_session, self.store, self.keys)
         # A lambda, because `access_log` may be replaced later.
         self.sessions.on_evicted = lambda line: self.access_log.add(line)  # noqa: PLW0108
-        self.sessions.on_keys_changed = self._update_secrets
-        self._update_secrets()
+        self.sessions.on_keys_changed = self.update_secrets
+        self.update_secrets()
 
-    def _update_secrets(self) -> None:
+    def update_secrets(self) -> None:
+        """Collect `secrets` again, after a change of keys, token or fallback."""
         console = self.console.secrets if self.console is not None else ()
-        self.secrets = (*self.keys.secrets, *([self.admin_token] if self.admin_token else []), *console)
+        fallback = self.fallback.secrets if self.fallback is not None else ()
+        token = [self.admin_token] if self.admin_token else []
+        self.secrets = (*self.keys.secrets, *token, *console, *fallback)
+
+    def passes_on(self, error: ApiError) -> bool:
+        """Whether the fallback answers a request in place of this error."""
+        return error.may_pass_on and self.fallback is not None
 
     def is_admin_token(self, token: bytes) -> bool:
         """Whether this is the admin API's token."""

@@ -52,7 +52,8 @@ async def find_parent(session: Session, store: Store, facts: RequestFacts) -> Re
             message = f"Conversation with id '{facts.conversation_id}' not found."
             evicted = await store.was_evicted(session.name, facts.conversation_id)
             detail = "evicted: the store was full" if evicted else ""
-            raise ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=facts.stream)
+            error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=facts.stream)
+            raise error.passed_on()
         return _record_from_conversation(conversation, session)
     previous = facts.previous_response_id
     return (
@@ -79,7 +80,7 @@ async def get_previous_response(
     message = f"Not found previous_response_id: {previous_response_id}"
     detail = f"previous_response_id {detail}"
     error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=stream)
-    raise error.with_parameter("previous_response_id", "previous_response_not_found")
+    raise error.with_parameter("previous_response_id", "previous_response_not_found").passed_on()
 
 
 async def get_chain(session: Session, store: Store, last: ResponseRecord) -> list[ResponseRecord]:

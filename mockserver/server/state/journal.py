@@ -14,6 +14,7 @@ from mockserver.wire import json, redaction
 from mockserver.wire.masks import configured_masks
 
 __all__ = [
+    "FALLBACK",
     "BodyText",
     "DisabledJournal",
     "Entry",
@@ -25,6 +26,9 @@ __all__ = [
     "request_secrets",
 ]
 
+
+#: Name of the live endpoint that answers unmatched requests, in place of a stub's.
+FALLBACK = "fallback"
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 

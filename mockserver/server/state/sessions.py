@@ -89,6 +89,8 @@ class Session:
     max_counted_requests: int = MAX_COUNTED_REQUESTS
     strict_from_start: bool = False
     """Whether a strict session rejects unmatched requests also before there is a stub."""
+    has_fallback: bool = False
+    """Whether a live endpoint answers unmatched requests; documented samples and generated replies do not."""
     spelling: Spelling = JSON
     """How messages to clients spell what they suggest."""
     pauses_by_clock: bool = False
@@ -224,6 +226,7 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         output_length=session.output_length,
         pauses_by_clock=session.pauses_by_clock,
         strict_from_start=session.strict_from_start,
+        has_fallback=session.has_fallback,
         spelling=session.spelling,
     )
 
