@@ -111,8 +111,8 @@ class GenerationRequest(NamedTuple):
     thinking: bool = False
     builtin_tools: tuple[str, ...] = ()
     """Built-in tools to run, in order."""
-    called_functions: tuple[tuple[str, Any], ...] = ()
-    """Name and `parameters` of the functions to call."""
+    called_functions: tuple[tuple[str, bytes], ...] = ()
+    """Name and `parameters`, as JSON, of the functions to call."""
     output_schema: Mapping[str, Any] | None = None
     """JSON Schema of the message; None: plain text."""
     mcp_server_label: str = ""
@@ -139,9 +139,10 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
             data["name"] = f"{request.mcp_server_label}-{data['name']}"
         yield ToolCall(kind, data)
     for name, parameters in request.called_functions:
-        from mockserver.replies.json_schema.generator import generate_arguments  # only for calls: it is large
+        # Only for calls: it is large.
+        from mockserver.replies.json_schema.generator import generate_arguments_for_text
 
-        yield FunctionCall(name, generate_arguments(parameters, request.text_seed))
+        yield FunctionCall(name, generate_arguments_for_text(parameters, request.text_seed))
     if request.output_schema is not None and not request.called_functions:
         from mockserver.replies.json_schema.generator import generate_value
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.bodies.requests import is_thinking_enabled
-from mockserver.profiles import Profile
+from mockserver.profiles import Profile, load_profile
 from mockserver.replies.usage import count_tokens
 from mockserver.server.echoes import echo_declared_tools
 from mockserver.server.errors import ApiError
 from mockserver.wire import json
 
-__all__ = ["RequestFacts", "item_texts", "output_schema_of", "parse_request"]
+__all__ = ["CallableFunction", "RequestFacts", "item_texts", "output_schema_of", "parse_request"]
+
+
+class CallableFunction(NamedTuple):
+    """A declared function that may be called."""
+
+    name: str
+    parameters: bytes
+    """Its `parameters` as JSON."""
 
 
 class RequestFacts(NamedTuple):
@@ -33,10 +42,16 @@ class RequestFacts(NamedTuple):
     """The declared built-in tools that may run, in the profile's order."""
     declared_tool_types: frozenset[str] = frozenset()
     """Types of all declared tools."""
-    callable_functions: tuple[Mapping[str, Any], ...] = ()
+    callable_functions: tuple[CallableFunction, ...] = ()
     """Declared functions that may be called."""
     tools_json: bytes = b"[]"
     """The declared tools as JSON."""
+    mcp_server_label: str = ""
+    """Label of the first declared MCP server."""
+    parallel_tool_calls: bool = False
+    """Whether several functions may be called at once."""
+    max_tool_calls: int | None = None
+    """How many functions may be called; None: no limit."""
     conversation_id: str | None = None
     store: bool = True
     """Whether later requests can continue and retrieve the response."""
@@ -45,12 +60,6 @@ class RequestFacts(NamedTuple):
     max_output_tokens: int | None = None
     output_schema: Mapping[str, Any] | None = None
     """JSON Schema of the message."""
-    parallel_tool_calls: bool = False
-    """Whether several functions may be called at once."""
-    mcp_server_label: str = ""
-    """Label of the first declared MCP server."""
-    max_tool_calls: int | None = None
-    """How many functions may be called; None: no limit."""
 
 
 #: Parameters that switch thinking on or off.
@@ -59,6 +68,10 @@ _THINKING_PARAMETERS = frozenset({"reasoning", "enable_thinking"})
 _OPTIONAL_PARAMETERS = frozenset(
     {"conversation", "store", "instructions", "max_output_tokens", "text", "background"}
 )
+#: Parameters that limit how many functions are called.
+_CALL_PARAMETERS = frozenset({"parallel_tool_calls", "max_tool_calls"})
+#: Bytes of tools, with the choice among them, that are read once for all requests with them.
+_MAX_CACHED_BYTES = 16 << 10
 _BACKGROUND_UNSUPPORTED = "background: the mock server does not support background responses."
 #: The schema for `json_object`: any object will do, but an empty one tests little.
 _JSON_OBJECT_SCHEMA = {
@@ -90,22 +103,16 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         answered,
         body.get("previous_response_id"),
         choice,
+        *(_read_tools(tools, choice, profile) if tools else ()),
     )
     if not _OPTIONAL_PARAMETERS.isdisjoint(body):
         parameters = {name: body.get(name) for name in profile.parameters}
         facts = _with_optional_parameters(facts, parameters, ignores_text_format=profile.ignores_text_format)
-    if not tools:
+    if not tools or _CALL_PARAMETERS.isdisjoint(body):
         return facts
     return facts._replace(
-        builtin_tools=_runnable_tools(tools, choice, profile),
-        declared_tool_types=frozenset(_tool_type(tool) for tool in tools),
-        callable_functions=_callable_functions(tools, choice),
-        max_tool_calls=_max_tool_calls(body, profile),
-        tools_json=json.dumps(echo_declared_tools(tools, profile)),
-        parallel_tool_calls=profile.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
-        mcp_server_label=next((str(tool["server_label"]) for tool in tools if _tool_type(tool) == "mcp"), "")
-        if "mcp" in profile.tools
-        else "",
+        parallel_tool_calls=facts.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
+        max_tool_calls=body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None,
     )
 
 
@@ -172,6 +179,37 @@ def _has_text(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
+#: The members of `RequestFacts` from `builtin_tools` to `parallel_tool_calls`.
+_ToolFacts: TypeAlias = tuple[tuple[str, ...], frozenset[str], tuple[CallableFunction, ...], bytes, str, bool]
+
+
+def _read_tools(tools: list[Any], tool_choice: Any, profile: Profile) -> _ToolFacts:
+    """The facts that follow from the tools and the choice among them, which many requests have in common."""
+    text = json.dumps([tools, tool_choice])
+    if len(text) > _MAX_CACHED_BYTES:
+        return _build_tool_facts(tools, tool_choice, profile)
+    return _read_tools_from_text(text, profile.name)
+
+
+@lru_cache(maxsize=256)
+def _read_tools_from_text(text: bytes, profile_name: str) -> _ToolFacts:
+    tools, tool_choice = json.loads(text)
+    return _build_tool_facts(tools, tool_choice, load_profile(profile_name))
+
+
+def _build_tool_facts(tools: list[Any], tool_choice: Any, profile: Profile) -> _ToolFacts:
+    return (
+        _runnable_tools(tools, tool_choice, profile),
+        frozenset(map(_tool_type, tools)),
+        _callable_functions(tools, tool_choice),
+        json.dumps(echo_declared_tools(tools, profile)),
+        next((str(tool["server_label"]) for tool in tools if _tool_type(tool) == "mcp"), "")
+        if "mcp" in profile.tools
+        else "",
+        profile.parallel_tool_calls,
+    )
+
+
 def _tool_type(tool: Any) -> str:
     return str(tool.get("type"))
 
@@ -184,18 +222,17 @@ def _runnable_tools(tools: list[Any], tool_choice: Any, profile: Profile) -> tup
     return tuple(kind for kind in profile.tools if kind in declared)
 
 
-def _callable_functions(tools: list[Any], tool_choice: Any) -> tuple[Mapping[str, Any], ...]:
+def _callable_functions(tools: list[Any], tool_choice: Any) -> tuple[CallableFunction, ...]:
     if tool_choice == "none":
         return ()
     name = _forced_function(tool_choice)
     is_allowed = _allowed_tools(tool_choice)
     functions = (tool for tool in tools if _tool_type(tool) == "function" and is_allowed(tool))
-    return tuple(tool for tool in functions if name is None or tool.get("name") == name)
-
-
-def _max_tool_calls(body: Mapping[str, Any], profile: Profile) -> int | None:
-    limit: int | None = body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None
-    return limit
+    return tuple(
+        CallableFunction(tool["name"], json.dumps(tool.get("parameters")))
+        for tool in functions
+        if name is None or tool.get("name") == name
+    )
 
 
 def _forced_function(tool_choice: Any) -> str | None:

@@ -127,7 +127,7 @@ class RequestChecker:
             is_closed_valid
             and (history is None or not history.open_calls)
             and value.get("model") in self._models
-            and not value.get("tools")
+            and _are_distinct_functions(value.get("tools"))
             and _DEPENDENT_PARAMETERS.isdisjoint(value)
             and ("enable_thinking" not in value or self._profile.thinking[value["model"]] != "always")
             and (value["input"].__class__ is str or not check_call_outputs(value, self._profile, history))
@@ -238,6 +238,12 @@ def _check_required_tool_choice(value: dict[str, Any]) -> Iterator[Finding]:
     if value.get("tool_choice") == "required" and count != 1:
         message = f"tool_choice can be 'required' only with exactly one tool, not {count}."
         yield make_finding("REQ-011", "/tool_choice", message, expected=1, got=count)
+
+
+def _are_distinct_functions(tools: Any) -> bool:
+    """Whether valid tools are functions of different names, or there are none: no other rule is about them."""
+    names = {tool.get("name") for tool in tools or () if tool.get("type") == "function"}
+    return len(names) == len(tools or ())
 
 
 def _severity_rank(finding: Finding) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain, islice, product
 from typing import Any
 
@@ -40,7 +41,7 @@ from mockserver.replies.json_schema.scalar_candidates import (
 from mockserver.replies.json_schema.schema_limits import SchemaNode
 from mockserver.wire import json
 
-__all__ = ["generate_arguments", "generate_value"]
+__all__ = ["generate_arguments", "generate_arguments_for_text", "generate_value"]
 
 _MAX_NESTING = 100
 _MAX_MEMBERS = 200
@@ -48,6 +49,12 @@ _MAX_ALTERNATIVES = 64
 _MAX_CANDIDATES = 40
 _MAX_OPTIONAL_MEMBERS = 50
 _MAX_OPTIONAL_STEPS = 300
+
+#: Bytes of a schema, and characters of its arguments, that are kept for the requests with the same schema.
+_MAX_KEPT_SCHEMA_BYTES = 16 << 10
+_MAX_KEPT_CHARACTERS = 2 << 10
+#: How many arguments are kept for a schema.
+_MAX_KEPT_ARGUMENTS = 64
 
 
 def generate_arguments(schema: Any, seed: int = 0) -> str:
@@ -59,21 +66,50 @@ def generate_arguments(schema: Any, seed: int = 0) -> str:
     >>> generate_arguments({"type": "object", "properties": {"city": {"type": "string"}}})
     '{"city":"Hangzhou"}'
     """
-    return json.dumps(_generate({} if schema is None else schema, "", seed, [OBJECT_NODE])).decode()
+    return _generate_arguments(schema, seed, set())
+
+
+def generate_arguments_for_text(schema: bytes, seed: int) -> str:
+    """`generate_arguments` for the JSON text of a schema; it keeps what many requests with the same schema need."""
+    if len(schema) > _MAX_KEPT_SCHEMA_BYTES:
+        return generate_arguments(json.loads(schema), seed)
+    kept = _kept_arguments(schema)
+    for period in tuple(kept):
+        if arguments := kept[period].get(seed % period):
+            return arguments
+    lengths: set[int] = set()
+    arguments = _generate_arguments(json.loads(schema), seed, lengths)
+    if len(arguments) <= _MAX_KEPT_CHARACTERS and sum(map(len, kept.values())) < _MAX_KEPT_ARGUMENTS:
+        # Seeds with the same remainder choose the same member from each of the lists.
+        period = math.lcm(*lengths)
+        kept.setdefault(period, {})[seed % period] = arguments
+    return arguments
+
+
+@lru_cache(maxsize=128)
+def _kept_arguments(schema: bytes) -> dict[int, dict[int, str]]:
+    """The arguments that were generated for a schema, by a period of the seeds and the seed's remainder."""
+    return {}
+
+
+def _generate_arguments(schema: Any, seed: int, lengths: set[int]) -> str:
+    value = _generate({} if schema is None else schema, "", seed, [OBJECT_NODE], lengths)
+    return json.dumps(value).decode()
 
 
 def generate_value(schema: Any, name: str = "", seed: int = 0) -> Any:
     """A value that is valid under `schema`, for a member called `name`; raises as `generate_arguments`."""
-    return _generate(schema, name, seed, [])
+    return _generate(schema, name, seed, [], set())
 
 
-def _generate(schema: Any, name: str, seed: int, extra_nodes: list[SchemaNode]) -> Any:
+def _generate(schema: Any, name: str, seed: int, extra_nodes: list[SchemaNode], lengths: set[int]) -> Any:
+    """The value; adds the length of each list that the seed chooses from to `lengths`."""
     bounded = BoundedSchema(schema)
     failure: UnsatisfiableSchema | None = None
     # Optional members make a call look real, but can be the reason why no value is found.
     for optional, choice, steps in ((True, seed, 900), (False, seed, 400), (True, seed + 1, 100)):
         try:
-            generator = _Generator(bounded, choice, steps, include_optional=optional)
+            generator = _Generator(bounded, choice, steps, lengths, include_optional=optional)
             value = generator.generate([SchemaNode(bounded.root, ""), *extra_nodes], name)
             problem = bounded.find_error(value)
             if problem is None:
@@ -106,9 +142,12 @@ class _Generator:
     other than those of lower variants, if there is one.
     """
 
-    def __init__(self, schema: BoundedSchema, seed: int, steps: int, *, include_optional: bool) -> None:
+    def __init__(
+        self, schema: BoundedSchema, seed: int, steps: int, lengths: set[int], *, include_optional: bool
+    ) -> None:
         self.schema = schema
         self.seed = seed
+        self.lengths = lengths
         self.include_optional = include_optional
         self.steps_left = steps
         self.optional_steps_floor = steps - _MAX_OPTIONAL_STEPS
@@ -119,6 +158,11 @@ class _Generator:
         self.steps_left -= 1
         if self.steps_left < 0:
             raise UnsatisfiableSchema(node.pointer, "too many alternatives to search")
+
+    def rotate(self, values: list[Any]) -> list[Any]:
+        """The values, beginning with the one that the seed chooses."""
+        self.lengths.add(len(values) or 1)
+        return rotate(values, self.seed)
 
     def generate(self, nodes: list[SchemaNode], name: str, variant: int = 0) -> Any:
         """The first candidate that satisfies all of `nodes`."""
@@ -210,9 +254,7 @@ class _Generator:
     def branches(self, node: SchemaNode, keyword: str) -> list[SchemaNode]:
         """The branches in the order to try them, null last."""
         schemas = node.schema[keyword]
-        indices = rotate(
-            [index for index, schema in enumerate(schemas) if not is_null_schema(schema)], self.seed
-        )
+        indices = self.rotate([index for index, schema in enumerate(schemas) if not is_null_schema(schema)])
         indices += [index for index, schema in enumerate(schemas) if is_null_schema(schema)]
         return [node.child(keyword, index) for index in indices[:_MAX_ALTERNATIVES]]
 
@@ -254,7 +296,7 @@ class _Generator:
             self.steps_left -= min(len(node.schema.get("enum", ())), MAX_RANKED_VALUES) // 4
         best, harmless, harmful = self.ranked_values[node.pointer, name]
         rest = node.schema.get("enum", [])[MAX_RANKED_VALUES:MAX_ITEMS]
-        return chain(() if variant else best, rotate([*rotate(harmless, self.seed), *rest], variant), harmful)
+        return chain(() if variant else best, rotate([*self.rotate(harmless), *rest], variant), harmful)
 
     # --- objects
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mockserver.errors import ConfigurationError, UnsatisfiableSchema
 from mockserver.replies.generated_scripts import (
@@ -21,7 +21,7 @@ from mockserver.server.delivery.holds import Hold
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
-from mockserver.server.request_facts import RequestFacts
+from mockserver.server.request_facts import CallableFunction, RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
 from mockserver.server.stubs.exchange_replies import prepare_script
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -201,7 +201,7 @@ def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
                 text_seed,
                 facts.thinking,
                 () if facts.has_function_output else facts.builtin_tools,
-                tuple((each["name"], each.get("parameters")) for each in functions),
+                functions,
                 facts.output_schema,
                 facts.mcp_server_label,
             )
@@ -209,7 +209,7 @@ def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
     except UnsatisfiableSchema as error:
         raise ApiError(400, "InvalidParameter", _unsatisfiable_message(functions, error)) from None
     if functions and script.json_size > MAX_SCRIPT_BYTES:
-        names = "', '".join(each["name"] for each in functions)
+        names = "', '".join(each.name for each in functions)
         raise ApiError(
             400, "InvalidParameter", f"The function '{names}' requires arguments that are too large."
         )
@@ -218,19 +218,19 @@ def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
     return script
 
 
-def _unsatisfiable_message(functions: tuple[Mapping[str, Any], ...], error: UnsatisfiableSchema) -> str:
+def _unsatisfiable_message(functions: tuple[CallableFunction, ...], error: UnsatisfiableSchema) -> str:
     if not functions:
         return f"Cannot generate a message for text.format: schema{error}"
-    names = "', '".join(each["name"] for each in functions)
+    names = "', '".join(each.name for each in functions)
     return f"Cannot generate arguments for the function '{names}': parameters{error}"
 
 
-def _functions_to_call(facts: RequestFacts) -> tuple[Mapping[str, Any], ...]:
+def _functions_to_call(facts: RequestFacts) -> tuple[CallableFunction, ...]:
     """The functions that the prompt names (the first only, without parallel calls), else the first one."""
     if not facts.callable_functions:
         return ()
     is_mentioned = _names_in(facts.prompt[-_MAX_SEARCHED_CHARACTERS:])
-    named = (each for each in facts.callable_functions if is_mentioned(each["name"]))
+    named = (each for each in facts.callable_functions if is_mentioned(each.name))
     calls = tuple(islice(named, _MAX_CALLS if facts.parallel_tool_calls else 1))
     return (calls or facts.callable_functions[:1])[: facts.max_tool_calls]
 

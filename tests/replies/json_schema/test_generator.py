@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.errors import UnsatisfiableSchema
-from mockserver.replies.json_schema.generator import generate_arguments, generate_value
+from mockserver.replies.json_schema.generator import (
+    generate_arguments,
+    generate_arguments_for_text,
+    generate_value,
+)
 from tests.replies.json_schema.generation import (
     INTEGER,
     STRING,
@@ -273,6 +277,24 @@ def test_keywords(schema: Any, expected: Any) -> None:
 def test_formats(name: str) -> None:
     schema = {"items": {"type": "string", "format": name}, "minItems": 2, "uniqueItems": True}
     assert is_valid(schema, generate_value(schema))
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"unit": {"enum": ["celsius", "fahrenheit", "kelvin"]}, "city": {"type": "string"}},
+        {"left": {"enum": list("abcde")}, "right": {"enum": [1, 2, 3, None]}},
+        {"value": {"anyOf": [{"enum": list("abcdefg")}, {"type": "integer"}, {"enum": ["x", "y"]}]}},
+        {"name": {"oneOf": [{"type": "string", "minLength": 3000}, {"const": 1}]}},
+    ],
+)
+def test_arguments_for_text_are_those_for_the_schema(properties: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": properties, "required": [*properties]}
+    text = json.dumps(schema).encode()
+    seeds = [number * 7919 for number in range(150)]
+    expected = [generate_arguments(schema, seed) for seed in seeds]
+    assert [generate_arguments_for_text(text, seed) for seed in seeds] == expected
+    assert len(set(expected)) > 1
 
 
 def test_seed_varies_choices_and_is_repeatable() -> None:
