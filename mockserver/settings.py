@@ -9,7 +9,10 @@ from typing import Any
 from mockserver.errors import ConfigurationError
 from mockserver.regular_files import read_regular_file
 
-__all__ = ["MAX_BODY_BYTES", "SETTING_NAMES", "load_project_settings", "parse_body_size"]
+__all__ = ["ENV_PREFIX", "MAX_BODY_BYTES", "SETTING_NAMES", "load_project_settings", "parse_body_size"]
+
+#: The prefix of the environment variables that set options of the commands.
+ENV_PREFIX = "MOCKSERVER_"
 
 #: Largest body of a request that a server accepts by default, before and after its content coding is removed.
 #:

@@ -19,6 +19,7 @@ _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
 def main() -> None:
     """Run the command with this process's arguments."""
     _replace_closed_streams()
+    _require_own_module()
     try:
         try:
             _run_command()
@@ -44,6 +45,18 @@ def _run_command() -> None:
         from mockserver.cli.commands import group
 
     group()
+
+
+def _require_own_module() -> None:
+    """Exit if another distribution has replaced `mockserver/__init__.py`."""
+    module = sys.modules["mockserver"]
+    if hasattr(module, "__version__"):
+        return
+    from mockserver.cli.errors import exit_with_error
+    from mockserver.installation import other_owners, owners_note
+
+    owners = other_owners() or ("another distribution",)
+    exit_with_error(f"{module.__file__} is not ours: {owners_note(owners)}", 1)
 
 
 def _replace_closed_streams() -> None:

@@ -17,6 +17,7 @@ __all__ = ["group"]
 
 _COMMAND_SUMMARIES = {
     "check": "Check files against the contract.",
+    "doctor": "Report what may keep the mock from working here.",
     "diff": "Compare two recordings, reports or profiles.",
     "exchanges": "Check or draft exchange files.",
     "faults": "List the faults, or describe one.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
+from mockserver.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
     from mockserver.server.access import AllowedHosts
@@ -34,12 +35,31 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
     from mockserver.server.http.uvicorn_runner import bind_sockets
 
     warn_if_reachable(host)
+    _note_shared_variables()
     try:
         return bind_sockets(host, port)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; use --port to choose another port, or 0 for any free port" if port else ""
         exit_with_error(f"cannot listen on {host}, port {port}: {reason}{hint}", 1)
+
+
+def _note_shared_variables() -> None:
+    """Say it if an address comes from a variable that the client of another product reads too."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    options = ("host", "port") if context is not None else ()
+    used = [
+        f"{ENV_PREFIX}{name.upper()}"
+        for name in options
+        if context is not None
+        and context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
+    ]
+    if used:
+        names = " and ".join(used)
+        message = f"the address to listen on is that of {names}, which mockserver-client reads too"
+        print(f"mockserver: note: {message}", file=sys.stderr, flush=True)
 
 
 def warn_if_reachable(host: str) -> None:

@@ -11,12 +11,11 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
-from mockserver.settings import MAX_BODY_BYTES
+from mockserver.settings import ENV_PREFIX, MAX_BODY_BYTES
 from mockserver.suggestions import choose_from
 from mockserver.wire.masks import configured_masks, parse_masks, use_masks
 
 __all__ = [
-    "ENV_PREFIX",
     "Choice",
     "FiniteRange",
     "connection_options",
@@ -26,9 +25,6 @@ __all__ = [
     "option",
     "upstream_options",
 ]
-
-#: The prefix of the variables.
-ENV_PREFIX = "MOCKSERVER_"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -838,7 +838,13 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
         (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\nport = {file_port}\n")
 
         assert f"port {file_port}" in run_serve().stderr
-        assert f"port {variable_port}" in run_serve(MOCKSERVER_PORT=variable_port).stderr
+        from_variable = run_serve(MOCKSERVER_PORT=variable_port).stderr
+        assert f"port {variable_port}" in from_variable
+        assert (
+            "note: the address to listen on is that of MOCKSERVER_PORT, which mockserver-client reads"
+            in from_variable
+        )
+        assert "note:" not in run_serve().stderr
         server = start_server(env={"MOCKSERVER_PORT": variable_port}, cwd=tmp_path)  # with --port 0
 
     assert str(server.address[1]) not in (file_port, variable_port)

@@ -128,7 +128,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
         load_live_settings(config, detect=False)
     if not hasattr(config, "workerinput"):
+        _warn_about_other_owners(config)
         config.pluginmanager.register(_RunReports(config), "mockserver-reports")
+
+
+def _warn_about_other_owners(config: pytest.Config) -> None:
+    """Warn if a distribution whose name tells it installs files in our module."""
+    from mockserver.installation import other_owners, owners_note
+
+    owners = other_owners("mockserver")
+    if owners:
+        warning = pytest.PytestConfigWarning(f"{owners_note(owners)}; see `mockserver doctor`")
+        config.issue_config_time_warning(warning, stacklevel=2)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.testing.pytest_plugin.conftest import RunPytest
@@ -215,3 +217,17 @@ def test_back():
 """
     )
     result.assert_outcomes(passed=2)
+
+
+def test_another_owner_of_the_module_is_a_warning(
+    run: RunPytest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "mockserver_client-9.2.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("mockserver/__init__.py,sha256=x,6901\n")
+    quiet = run("def test_it(): pass", "-W", "default")
+    assert "mockserver-client" not in quiet.stdout.str()
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run("def test_it(): pass", "-W", "default")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*mockserver-client 9.2.0 also installs files in the module 'mockserver'*"])
