@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.server.access import AllowedHosts
-from mockserver.server.http.transmission import REPLY_MESSAGE
+from mockserver.server.http.transmission import with_standard_messages
 
 __all__ = ["allow_origins"]
 
@@ -29,7 +29,7 @@ class _CrossOriginApp:
         self._app = app
         self._hosts = hosts
         self._with_cors = CORSMiddleware(
-            self._call_with_standard_messages,
+            with_standard_messages(app),
             allow_origins=hosts.origins,
             allow_methods=_METHODS,
             allow_headers=("*",),
@@ -41,22 +41,3 @@ class _CrossOriginApp:
         origin = dict(scope["headers"]).get(b"origin", b"")
         app = self._with_cors if self._hosts.lists_origin(origin) else self._app
         await app(scope, receive, send)
-
-    async def _call_with_standard_messages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application; the middleware does not know our message for a whole reply."""
-
-        async def send_parts(message: Message) -> None:
-            if message["type"] != REPLY_MESSAGE:
-                await send(message)
-                return
-            start = {
-                "type": "http.response.start",
-                "status": message["status"],
-                "headers": message["headers"],
-            }
-            await send(start)
-            for piece in message["pieces"]:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-
-        await self._app(scope, receive, send_parts)

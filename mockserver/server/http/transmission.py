@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol, TypeAlias
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope
 from starlette.types import Send as AsgiSend
 
 from mockserver.clock import SystemClock
@@ -21,6 +21,7 @@ __all__ = [
     "Headers",
     "send_body",
     "send_steps",
+    "with_standard_messages",
 ]
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -112,3 +113,22 @@ def _apply_connection_step(connection: Connection, step: Raw | Reset | Close) ->
     else:
         connection.close()
     return False
+
+
+def with_standard_messages(app: ASGIApp) -> ASGIApp:
+    """The application for ASGI middleware, which does not know our message for a whole reply."""
+
+    async def call(scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        async def send_parts(message: Message) -> None:
+            if message["type"] != REPLY_MESSAGE:
+                await send(message)
+                return
+            head = {name: message[name] for name in ("status", "headers")}
+            await send({"type": "http.response.start", **head})
+            for piece in message["pieces"]:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+        await app(scope, receive, send_parts)
+
+    return call
