@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error
@@ -133,7 +134,8 @@ run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE
 def _build_services(keys: tuple[str, ...], settings: dict[str, Any]) -> tuple[Services, Interception | None]:
     """The services, and the interception if it is asked for; MockServerError if an option is unusable."""
     if not settings["intercept"]:
-        if settings["allow_connect"]:
+        source = click.get_current_context().get_parameter_source("allow_connect")
+        if source is ParameterSource.COMMANDLINE:  # a project's settings serve its tests too
             raise ConfigurationError("--allow-connect needs --intercept")
         return build_services(keys, True, **settings), None
     from mockserver.server.interception import Interception, intercepted_hosts

@@ -132,12 +132,21 @@ class LocalServer:
     def start(self) -> None:
         if self._interception is not None:
             self._interception.open()
-        self._threaded_server.start()
+        try:
+            self._threaded_server.start()
+        except StartError:
+            self._close_interception()
+            raise
 
     def stop(self) -> None:
-        if self.is_running:
-            self._threaded_server.run(self._on_stop())
-        self._threaded_server.stop()
+        try:
+            if self.is_running:
+                self._threaded_server.run(self._on_stop())
+            self._threaded_server.stop()
+        finally:
+            self._close_interception()
+
+    def _close_interception(self) -> None:
         if self._interception is not None:
             self._interception.close()
 

@@ -28,6 +28,7 @@ from tests.marks import slow_except
 
 pytestmark = pytest.mark.acceptance
 
+RUN_COMMAND = (sys.executable, "-m", "mockserver", "run")
 LANGUAGES = ("python", "node", "curl")
 SAMPLES = sorted(file.name for file in SAMPLES_FOLDER.iterdir() if file.suffix.removeprefix(".") in LANGUAGES)
 #: What each sample prints at least.
@@ -46,7 +47,7 @@ def run_intercepted(
     command: Sequence[str | Path], folder: Path, *options: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mockserver", "run", "--intercept", *options, "--", *map(str, command)],
+        [*RUN_COMMAND, "--intercept", *options, "--", *map(str, command)],
         cwd=folder,
         env=server_environment(**env),
         stdin=subprocess.DEVNULL,
@@ -228,6 +229,26 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path: Path) -> No
 
     assert done.stdout == "200\n", done.stderr
     assert [*temporary.iterdir()] == []
+
+
+def test_settings_of_a_project(tmp_path: Path) -> None:
+    def run(text: str, *options: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\n{text}", encoding="utf-8")
+        return subprocess.run(
+            [*RUN_COMMAND, *options, "--", sys.executable, "-c", ONE_REQUEST + URLLIB],
+            cwd=tmp_path,
+            env=server_environment(HTTPS_PROXY="http://127.0.0.1:9"),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    assert run("intercept = true\n").stdout == "200\n"
+    assert "no requests received" in run('allow-connect = ["example.com"]\n').stderr
+    refused = run("", "--allow-connect", "example.com")
+    assert refused.returncode == 2
+    assert "--allow-connect needs --intercept" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,12 @@ class _Pipe(_End):
 
     def __init__(self, connections: set[Any]) -> None:
         super().__init__(connections)
+        self.peer: _Pipe
+        """The other end."""
         self.other: asyncio.Transport
+        """The transport of the other end."""
+        self.has_ended = False
+        """Whether nothing more comes from here."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -120,9 +125,14 @@ class _Pipe(_End):
         self.other.write(data)
 
     def eof_received(self) -> bool:
+        """Pass the end on. The other direction goes on until it ends too: then both ends close."""
+        self.has_ended = True
+        if self.peer.has_ended:
+            self.other.close()
+            return False
         with contextlib.suppress(OSError, RuntimeError):  # the other end is closed
             self.other.write_eof()
-        return True  # the other direction goes on
+        return True
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -138,7 +148,7 @@ class _Pipe(_End):
 async def forward(transport: asyncio.Transport, address: Address, connections: set[Any]) -> None:
     """Open a tunnel to another host; OSError if that cannot be reached. `transport` must not be reading."""
     inner, outer = _Pipe(connections), _Pipe(connections)
-    outer.other = transport
+    inner.peer, outer.peer, outer.other = outer, inner, transport
     async with asyncio.timeout(_OPEN_TIMEOUT_SECONDS):
         remote, _ = await asyncio.get_running_loop().create_connection(lambda: outer, *address)
     if transport.is_closing():

@@ -80,7 +80,10 @@ class Interception:
         if not separator or not port.isdecimal() or int(port) > 65535:
             raise self._refuse(target, 400, "InvalidParameter", "The target of CONNECT must be HOST:PORT.")
         if name in self._intercepted and self._authority is not None:
-            return self._authority.tls_for(name)
+            try:
+                return self._authority.tls_for(name)
+            except ValueError:  # as for a label of more than 63 characters
+                raise self._refuse(target, 400, "InvalidParameter", "The host has no valid name.") from None
         if name in self._allowed:
             return Address(name.strip("[]"), int(port))
         bare_name = name.strip("[]")

@@ -95,7 +95,7 @@ class ServerManager:
         self._test_settings = (
             settings_for_test(item, self.settings) if self._live_settings is None else self.settings
         )
-        if "responses_intercept" in fixture_names:
+        if self._live_settings is None and "responses_intercept" in fixture_names:
             self._test_settings = {**self._test_settings, "intercept": True}
         self._recording_manager.begin_test(item)
         if self.shared_server is None:

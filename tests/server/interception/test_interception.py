@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from mockserver import ContractError, MockServer
 from mockserver.errors import ConfigurationError, MissingPackage
 from mockserver.profiles import service_hosts
 from mockserver.wire.sse import decode_frames
+from tests.acceptance.conftest import wait_until
 from tests.live.tunnels import CA_FILE, start_tls_front
 
 HOST = "dashscope-intl.aliyuncs.com"
@@ -125,6 +127,30 @@ def test_an_allowed_host_is_reached_and_still_verified(monkeypatch: pytest.Monke
         assert ask(server).status_code == 200, "the service's hosts are still intercepted"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_each_direction_of_a_tunnel_ends_by_itself() -> None:
+    def count_files() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        MockServer(intercept=True, allow_connect="127.0.0.1") as server,
+    ):
+        before = count_files()
+        with connect(server) as client:
+            client.sendall(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % listener.getsockname()[1])
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            remote, _ = listener.accept()
+            with remote:
+                client.sendall(b"question")
+                client.shutdown(socket.SHUT_WR)
+                assert b"".join(iter(lambda: remote.recv(100), b"")) == b"question"
+                remote.sendall(b"answer")
+                remote.shutdown(socket.SHUT_WR)
+                assert b"".join(iter(lambda: client.recv(100), b"")) == b"answer"
+        wait_until(lambda: count_files() == before, "the server closes both ends")
+
+
 def test_an_allowed_host_that_cannot_be_reached() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -141,6 +167,9 @@ def test_an_allowed_host_that_cannot_be_reached() -> None:
         (b"CONNECT nowhere HTTP/1.1\r\n\r\n", 400),
         (b"CONNECT dashscope.aliyuncs.com:x HTTP/1.1\r\n\r\n", 400),
         (b"CONNECT dashscope.aliyuncs.com:443 HTTP/1.1\r\n\r\nearly", 400),
+        (b"CONNECT %b.cn-beijing.maas.aliyuncs.com:443 HTTP/1.1\r\n\r\n" % (b"x" * 64), 400),
+        (b"CONNECT ws..cn-beijing.maas.aliyuncs.com:443 HTTP/1.1\r\n\r\n", 400),
+        (b"CONNECT \xff.cn-beijing.maas.aliyuncs.com:443 HTTP/1.1\r\n\r\n", 400),
         (b"CONNECT [::1]:443 HTTP/1.1\r\n\r\n", 403),
         (b"CONNECT aliyuncs.com:443 HTTP/1.1\r\n\r\n", 403),
         (b"CONNECT dashscope.aliyuncs.com.example.com:443 HTTP/1.1\r\n\r\n", 403),
@@ -255,8 +284,6 @@ def test_an_allowed_host_that_can_match_nothing() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     for name in [each for each in sys.modules if each.startswith("mockserver.server.interception")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "trustme", None)
