@@ -123,7 +123,15 @@ def generate_script(request: GenerationRequest) -> Script:
 
     Raises UnsatisfiableSchema if no arguments, or no output, are valid under a schema of the request.
     """
-    return Script(tuple(_generate_items(request)))
+    items = tuple(_generate_items(request))
+    # Runs of tools repeat the prompt, and a schema may ask for a message of any size: such scripts seldom recur.
+    return Script(items) if request.builtin_tools or request.output_schema is not None else _script_of(items)
+
+
+@lru_cache(maxsize=1024)
+def _script_of(items: tuple[Item, ...]) -> Script:
+    """One script for all replies with the same items: its hash, its size and its template are known then."""
+    return Script(items)
 
 
 def _generate_items(request: GenerationRequest) -> Iterator[Item]:

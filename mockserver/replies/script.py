@@ -151,6 +151,7 @@ class Script:
     error: ScriptError | None = None
     _hash: int = field(default=0, init=False, repr=False, compare=False)
     _calls_without_id: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _json_size: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         # Every request looks up its template by this hash: compute it once.
@@ -161,7 +162,9 @@ class Script:
     @property
     def json_size(self) -> int:
         """Size of the items' content as JSON, in bytes."""
-        return sum(_item_json_size(item) for item in self.items)
+        if self._json_size is None:
+            object.__setattr__(self, "_json_size", sum(map(_item_json_size, self.items)))
+        return self._json_size or 0
 
     @property
     def calls_without_id(self) -> tuple[int, ...]:

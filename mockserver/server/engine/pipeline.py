@@ -18,22 +18,13 @@ from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
-from mockserver.replies.markers import ReplyTemplate, StreamTemplate
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script
-from mockserver.replies.templates import (
-    TemplateShape,
-    compile_generated_reply,
-    compile_reply,
-    compile_stream,
-    reply_slots,
-    text_slots,
-)
+from mockserver.replies.templates import reply_slots
 from mockserver.replies.truncation import truncate_to_tokens
-from mockserver.replies.usage import stated_or_estimated_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
-from mockserver.server.engine.plan import ReplyPlan, RequestPlan
+from mockserver.server.engine.plan import ReplyPlan, RequestPlan, compile_script
 from mockserver.server.engine.rendered_replies import (
     RenderedReply,
     mark_invalid,
@@ -44,7 +35,6 @@ from mockserver.server.engine.selection import PendingReply, is_repeatable, sele
 from mockserver.server.engine.template_values import (
     ReplySeed,
     build_fixed_slots,
-    build_item_ids,
     build_shape,
     count_input_tokens,
 )
@@ -220,18 +210,18 @@ async def _plan_reply(
     if session.limiter is not None:
         input_tokens = session.limiter.limit_context(input_tokens)
     cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
-    total_tokens = input_tokens + stated_or_estimated_tokens(script)[0]
-    is_generated = selected.stub_name is None
-    template, stored_template = _compile_templates(
-        session, facts, script, build_shape(session, request.body, cache), is_generated=is_generated
+    shape = build_shape(session, request.body, cache)
+    compiled = compile_script(
+        script, profile.name, session.rendering, facts.model, shape, facts.stream, selected.stub_name is None
     )
+    total_tokens = input_tokens + compiled.output_tokens
     reply = ReplyPlan(
-        template,
+        compiled.template,
         load_rendering(profile.name, session.rendering),
-        stored_template,
+        compiled.stored_template,
         build_fixed_slots(session, facts, request.body, script, input_tokens, total_tokens, cache),
-        text_slots(script) if is_generated else (),
-        build_item_ids(script, profile),
+        compiled.text_slots,
+        compiled.item_ids,
         input_tokens,
         total_tokens,
         details,
@@ -329,16 +319,3 @@ def _limit_output_tokens(script: Script, facts: RequestFacts, profile: Profile) 
         return script
     counts_thoughts = any(fnmatchcase(facts.model, pattern) for pattern in profile.counts_thoughts)
     return truncate_to_tokens(script, limit, counts_thoughts)
-
-
-def _compile_templates(
-    session: Session, facts: RequestFacts, script: Script, shape: TemplateShape, *, is_generated: bool
-) -> tuple[ReplyTemplate | StreamTemplate, ReplyTemplate | None]:
-    """(the template of the reply, that of the stored response if it is another one)."""
-    profile, rendering, model = session.profile.name, session.rendering, facts.model
-    compile_body = compile_generated_reply if is_generated else compile_reply
-    if facts.stream:
-        stream = compile_stream(script, profile, rendering, model, shape)
-        return stream, compile_body(script, profile, "wire", model, shape)
-    reply = compile_body(script, profile, rendering, model, shape)
-    return reply, None if rendering == "wire" else compile_body(script, profile, "wire", model, shape)

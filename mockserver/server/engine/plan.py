@@ -5,19 +5,65 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.findings import Finding
+from mockserver.profiles import load_profile
 from mockserver.replies.markers import ReplyTemplate, SlotValues, StreamTemplate
 from mockserver.replies.renderings import Rendering
+from mockserver.replies.script import Script
+from mockserver.replies.templates import (
+    TemplateShape,
+    compile_generated_reply,
+    compile_reply,
+    compile_stream,
+    text_slots,
+)
+from mockserver.replies.usage import stated_or_estimated_tokens
 from mockserver.server.delivery.options import Delivery
-from mockserver.server.engine.template_values import ItemIds
+from mockserver.server.engine.template_values import ItemIds, build_item_ids
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
 
-__all__ = ["ReplyPlan", "RequestPlan"]
+__all__ = ["CompiledScript", "ReplyPlan", "RequestPlan", "compile_script"]
+
+
+class CompiledScript(NamedTuple):
+    """What the replies with a script have in common; the members are those of `ReplyPlan`."""
+
+    template: StreamTemplate | ReplyTemplate
+    stored_template: ReplyTemplate | None
+    text_slots: SlotValues
+    item_ids: ItemIds
+    output_tokens: int
+
+
+@lru_cache(maxsize=1024)
+def compile_script(
+    script: Script,
+    profile: str,
+    rendering: str,
+    model: str,
+    shape: TemplateShape,
+    stream: bool,
+    is_generated: bool,
+) -> CompiledScript:
+    """The compiled script; the 1,024 most recently used stay in a cache."""
+    compile_body = compile_generated_reply if is_generated else compile_reply
+    stored = (
+        None if rendering == "wire" and not stream else compile_body(script, profile, "wire", model, shape)
+    )
+    compile_template = compile_stream if stream else compile_body
+    return CompiledScript(
+        compile_template(script, profile, rendering, model, shape),
+        stored,
+        text_slots(script) if is_generated else (),
+        build_item_ids(script, load_profile(profile)),
+        stated_or_estimated_tokens(script)[0],
+    )
 
 
 class ReplyPlan(NamedTuple):
