@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from docs.conduct_page import conduct_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
 from docs.profiles_page import profiles_page
+from mockserver.contract.conduct.examples import load_conduct_examples
 from mockserver.contract.rule_examples import load_rule_examples
-from mockserver.contract.rules import Rule, load_live_rules, load_rules
+from mockserver.contract.rules import Rule, load_all_rules
 
 __all__ = ["PAGES", "rules_page"]
 
@@ -28,6 +30,9 @@ _RULE_FAMILIES = {
     "REQ": "Requests, and responses to their requests",
     "CHT": "Chat Completions",
     "LIV": "Running endpoints",
+    "RTY": "Conduct of a client: retries",
+    "ABT": "Conduct of a client: aborts",
+    "CTX": "Conduct of a client: the context of a conversation",
 }
 
 
@@ -37,8 +42,8 @@ def rules_page() -> str:
 
 
 def _page_lines() -> Iterator[str]:
-    rules = {**load_rules(), **load_live_rules()}
-    yield "<!-- Written by docs/generate.py from schemas/rules.json, live.json and examples: `make docs`. -->"
+    rules = load_all_rules()
+    yield "<!-- Written by docs/generate.py from the rules and examples in schemas/: `make docs`. -->"
     yield "# Rules\n"
     yield f"The contract has {len(rules)} rules. Only findings of severity error violate it. `mockserver rules ID`"
     yield "explains a rule and prints the whole example that breaks it.\n"
@@ -62,6 +67,11 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
     yield f"\n{rule.statement}\n"
     yield f"Impact: {rule.reason}\n"
     yield f"Source: {rule.source}.\n"
+    if rule.id in load_conduct_examples():
+        yield "```text"
+        found = load_conduct_examples()[rule.id].check()
+        yield from (f"{finding} [request {number}]" for number, finding in found)
+        yield "```"
     if rule.id not in load_rule_examples():
         return
     yield "```text"
@@ -75,6 +85,7 @@ PAGES: Mapping[str, str] = {
     "profiles.md": profiles_page(),
     "faults.md": faults_page(),
     "migrate.md": migrate_page(),
+    "conduct.md": conduct_page(),
 }
 """The current pages by file name."""
 

@@ -49,6 +49,7 @@ SETTING_NAMES = frozenset(
         "cases",
         "chunking",
         "command",
+        "conduct",
         "console",
         "dry_run",
         "example",

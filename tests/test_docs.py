@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from docs.generate import FOLDER, PAGES
-from mockserver.contract.rules import load_live_rules, load_rules
+from mockserver.contract.rules import load_all_rules
 from mockserver.profiles import load_profile
 from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.script import ToolCall
@@ -21,7 +21,7 @@ def test_the_page_is_current(page: str) -> None:
 
 
 def test_every_rule_is_on_the_page() -> None:
-    for rule in (*load_rules(), *load_live_rules()):
+    for rule in load_all_rules():
         assert f"\n### {rule}\n" in PAGES["rules.md"]
 
 

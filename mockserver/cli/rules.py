@@ -7,8 +7,9 @@ import sys
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.contract.conduct.examples import ConductExample, load_conduct_examples
 from mockserver.contract.rule_examples import load_rule_examples
-from mockserver.contract.rules import Rule, load_live_rules, load_rules
+from mockserver.contract.rules import Rule, load_all_rules, load_conduct_rules
 from mockserver.suggestions import did_you_mean
 from mockserver.wire.terminal import escape_unprintable
 
@@ -29,13 +30,16 @@ def rules(rule: str | None, example: bool) -> None:
             exit_with_error("--example needs a rule ID", 2)
         _print_rule_list()
         return
-    known = {**load_rules(), **load_live_rules()}
+    known = load_all_rules()
     if rule.upper() not in known:
         suggestion = did_you_mean(rule, known) or ";"
         exit_with_error(f"no such rule: {rule}{suggestion} `mockserver rules` lists all rules", 2)
     selected = known[rule.upper()]
     if example and selected.id not in load_rule_examples():
-        exit_with_error(f"{selected.id} has no example: only a running endpoint can break it", 2)
+        breaker = (
+            "a client over several requests" if selected.id in load_conduct_rules() else "a running endpoint"
+        )
+        exit_with_error(f"{selected.id} has no example: only {breaker} can break it", 2)
     if example:
         sys.stdout.buffer.write(load_rule_examples()[selected.id].data)
     else:
@@ -43,7 +47,7 @@ def rules(rule: str | None, example: bool) -> None:
 
 
 def _print_rule_list() -> None:
-    rules = [*load_rules().values(), *load_live_rules().values()]
+    rules = load_all_rules().values()
     width = max(len(", ".join(rule.profiles)) for rule in rules)
     for rule in rules:
         print(f"{rule.id}  {rule.severity:7}  {', '.join(rule.profiles):{width}}  {rule.title}")
@@ -57,6 +61,9 @@ def _print_rule(rule: Rule) -> None:
     print(f"  Profiles  {', '.join(rule.profiles)}")
     for profile, severity in rule.severity_in.items():
         print(f"            {profile}: {severity}")
+    if rule.id in load_conduct_rules():
+        _print_conduct_example(load_conduct_examples()[rule.id])
+        return
     if rule.id not in load_rule_examples():
         print("\nOnly a running endpoint can break it: run `mockserver verify`.")
         return
@@ -75,6 +82,19 @@ def _print_rule(rule: Rule) -> None:
     if example.request is None:
         kind = "" if example.kind == "auto" else f" --kind {example.kind}"
         print(f"\nReproduce: mockserver rules {rule.id} --example | mockserver check -{kind}")
+
+
+def _print_conduct_example(example: ConductExample) -> None:
+    print("\nExample that breaks it (requests of one client):\n")
+    found = {number: finding for number, finding in example.check() if finding.rule == example.rule}
+    for attempt, line in zip(example.attempts, example.lines, strict=True):
+        print(f"{'>' if attempt.number in found else ' '} {_truncate(line, _MAX_LINE_WIDTH)}")
+    print("\nFindings:\n")
+    for number, finding in found.items():
+        print(f"  {finding} [request {number}]")
+    print(
+        "\nFind it: `server.check(conduct=True)`, `pytest --responses-conduct=true` or `mockserver run --conduct`."
+    )
 
 
 def _truncate(line: str, width: int) -> str:

@@ -28,6 +28,7 @@ from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, new_api_key, read_api_keys, serve
 from mockserver.contract.findings import Severity
+from mockserver.contract.rules import load_conduct_rules
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.network import is_loopback
 from mockserver.server.journal_entries import REFUSED
@@ -84,8 +85,18 @@ _EXCLUDED_SERVE_OPTIONS = {
     metavar="RULE",
     help="Ignore a rule, or 'refused': requests that are not API requests. Can be repeated.",
 )
+@option(
+    "--conduct",
+    is_flag=True,
+    help="Check also what the command does over several requests: retries, aborts, context.",
+)
 def run(
-    command: tuple[str, ...], report: tuple[str, ...], fail_on: str, ignore: tuple[str, ...], **settings: Any
+    command: tuple[str, ...],
+    report: tuple[str, ...],
+    fail_on: str,
+    ignore: tuple[str, ...],
+    conduct: bool,
+    **settings: Any,
 ) -> None:
     """Run a command against the mock server and check every request it sends.
 
@@ -98,7 +109,7 @@ def run(
     Exit status: the command's own; 1 if it succeeded but violated the contract or sent no request; 2 if an
     option cannot be used.
     """
-    require_known_rules(ignore, {REFUSED})
+    require_known_rules(ignore, {REFUSED, *load_conduct_rules()})
     targets = [parse_report_target(each) for each in report]
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
@@ -115,6 +126,8 @@ def run(
         intercepts=interception is not None,
     )
     status = _run_against_mock(command, services, interception, settings["host"], key)
+    if conduct:
+        _check_conduct(services, collector)
     summary = collector.summary()
     failing = failing_severities(fail_on)
     sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
@@ -143,6 +156,17 @@ def _build_services(keys: tuple[str, ...], settings: dict[str, Any]) -> tuple[Se
     allowed = (*settings["allow_host"], *intercepted_hosts(settings["host"]))
     services = build_services(keys, True, **{**settings, "allow_host": allowed})
     return services, Interception(services, settings["allow_connect"])
+
+
+def _check_conduct(services: Any, collector: RequestCollector) -> None:
+    """Add the findings about what the command did over several requests, in each session."""
+    from mockserver.server.conduct import check_entries
+
+    for session in services.sessions:
+        journal = session.journal
+        entries = dict(enumerate(journal, start=journal.dropped_count + 1))
+        for number, finding in check_entries(entries.items()):
+            collector.add_conduct_finding(number, entries[number], finding)
 
 
 def _run_against_mock(

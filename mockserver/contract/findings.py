@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from mockserver.wire.terminal import escape_unprintable
 
-__all__ = ["Finding", "Severity", "errors", "truncate_value"]
+__all__ = ["Finding", "NumberedFinding", "Severity", "errors", "truncate_value"]
 
 #: Length, in characters of its JSON text, from which a finding truncates a value.
 MAX_VALUE_CHARACTERS = 120
@@ -52,6 +52,14 @@ class Finding:
         values = ", ".join(f"{name} {_json_text(value)}" for name, value in pairs if value is not None)
         suffix = f" ({values})" if values else ""
         return escape_unprintable(f"{self.severity} {self.rule}{event}{pointer}: {self.message}{suffix}")
+
+
+class NumberedFinding(NamedTuple):
+    """A finding, and the number of its request in the journal."""
+
+    request_number: int
+    """From 1; 0 if the finding belongs to no request."""
+    finding: Finding
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -17,13 +17,17 @@ from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, truncate_value
 
 __all__ = [
+    "CONDUCT_FAMILIES",
     "FindingLimit",
     "Report",
     "Rule",
     "findings_for_profile",
     "limit_findings",
+    "load_all_rules",
+    "load_conduct_rules",
     "load_live_rules",
     "load_rules",
+    "make_conduct_finding",
     "make_finding",
     "omitted_finding",
 ]
@@ -32,15 +36,19 @@ __all__ = [
 _MAX_FINDINGS_AT_A_PLACE = 50
 _MAX_FINDINGS_OF_A_RULE = 500
 
+#: How the ids of rules about a client's conduct start.
+CONDUCT_FAMILIES = ("RTY-", "ABT-", "CTX-")
+
 _INDEX = re.compile(r"(?<=/)[0-9]+(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of `schemas/rules.json`."""
+    """One rule of `schemas/rules.json`, `live.json` or `conduct.json`."""
 
     id: str
-    """Family and number, "SEQ-003". Families: SSE, SEQ, ITM, TXT, USE, SCH, REQ, CHT."""
+    """Family and number, "SEQ-003". Families: SSE, SEQ, ITM, TXT, USE, SCH, REQ, CHT;
+    LIV of a running endpoint; RTY, ABT and CTX of a client's conduct."""
     title: str
     severity: Severity
     statement: str
@@ -76,6 +84,18 @@ def load_live_rules() -> Mapping[str, Rule]:
     return _load_rule_file("live.json")
 
 
+@cache
+def load_conduct_rules() -> Mapping[str, Rule]:
+    """The rules about what a client does over several requests, by id, in the order of their file."""
+    return _load_rule_file("conduct.json")
+
+
+@cache
+def load_all_rules() -> Mapping[str, Rule]:
+    """Every rule by id."""
+    return MappingProxyType({**load_rules(), **load_live_rules(), **load_conduct_rules()})
+
+
 def _load_rule_file(file: str) -> Mapping[str, Rule]:
     listed = orjson.loads((resources.data_folder("schemas") / file).read_bytes())["rules"]
     rules = (
@@ -106,6 +126,12 @@ def make_finding(
     """Make a finding with the general severity of `rule`; long values are truncated."""
     severity = load_rules()[rule].severity
     return Finding(rule, severity, pointer, event, message, truncate_value(expected), truncate_value(got))
+
+
+def make_conduct_finding(rule: str, message: str, *, pointer: str = "", got: Any = None) -> Finding:
+    """Make a finding of a rule about a client's conduct."""
+    severity = load_conduct_rules()[rule].severity
+    return Finding(rule, severity, pointer, None, message, got=got)
 
 
 def findings_for_profile(findings: Iterable[Finding], profile: str) -> list[Finding]:

@@ -240,7 +240,8 @@ def _build_entry(pass_through: PassThroughExchange, context: _Context) -> Entry:
     )
     first_byte = at + pass_through.chunk_times[0] if pass_through.chunk_times else None
     entry.send_times = SendTimes(first_byte, at + pass_through.end_time)
-    entry.left = pass_through.client_disconnected
+    if pass_through.client_disconnected:
+        entry.left_at = entry.end
     return entry
 
 

@@ -306,7 +306,8 @@ class PassThroughChecker:
             pass_through.request_id,
             details,
         )
-        entry.left = pass_through.client_disconnected
+        if pass_through.client_disconnected:
+            entry.left_at = time.time()
         if pass_through.forwarded and pass_through.complete and pass_through.status == 200:
             self._turns.remember(
                 pass_through.scope["method"], pass_through.path, body, pass_through.reply_body

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.contract.formatting import comparison_lines, format_location, format_value
-from mockserver.contract.rules import load_live_rules, load_rules
+from mockserver.contract.rules import load_all_rules
 from mockserver.reports import timeline
 from mockserver.reports.formatting import format_count, format_duration, indent_json, utf16_length
 from mockserver.reports.markup import Markup, join_children, json_script, server_link, tag
@@ -110,7 +110,7 @@ def _findings_section(findings: Sequence[ExchangeFinding], rule_path: str) -> Ma
 
 def _finding_row(exchange_finding: ExchangeFinding, rule_path: str) -> Markup:
     found = exchange_finding.finding
-    has_page = rule_path and (found.rule in load_rules() or found.rule in load_live_rules())
+    has_page = rule_path and found.rule in load_all_rules()
     rule = server_link(f"{rule_path}/{found.rule}", found.rule) if has_page else found.rule
     return tag(
         "li",

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from mockserver import __version__
 from mockserver.contract.findings import Severity
-from mockserver.contract.rules import load_live_rules, load_rules
+from mockserver.contract.rules import load_all_rules
 from mockserver.reports.coverage import render_coverage
 from mockserver.reports.exchange_view import render_exchanges, severity_badge, severity_icon
 from mockserver.reports.formatting import format_count
@@ -253,7 +253,7 @@ def _findings_by_rule(page: ReportPage) -> Table:
 
 
 def _rule_title(rule: str) -> str:
-    known = {**load_rules(), **load_live_rules()}.get(rule)
+    known = load_all_rules().get(rule)
     return known.title if known else ""
 
 

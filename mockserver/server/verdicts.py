@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
-from mockserver.contract.findings import Finding, Severity
+from mockserver.contract.findings import Finding, NumberedFinding, Severity
 from mockserver.contract.formatting import format_location, format_value
+from mockserver.contract.rules import CONDUCT_FAMILIES
 from mockserver.server.journal_entries import REFUSED, UNPLANNED, findings_for_entry
+from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import Session
 from mockserver.wire.redaction import redact
 from mockserver.wire.terminal import escape_unprintable
@@ -22,7 +23,6 @@ __all__ = [
     "LABELS",
     "UNUSED",
     "FailurePolicy",
-    "NumberedFinding",
     "Verdict",
     "judge_session",
     "violation_line",
@@ -58,6 +58,8 @@ class FailurePolicy:
     """The lowest severity that fails the test: error or warning."""
     allowed_rules: frozenset[str] = frozenset()
     """Rules that the test may break."""
+    conduct: bool = False
+    """Whether the client's conduct over several requests is checked too."""
 
     def is_violation(self, finding: Finding) -> bool:
         """Whether a finding fails the test unless its rule is allowed."""
@@ -75,7 +77,8 @@ class FailurePolicy:
 
 def violation_line(finding: Finding, labels: Mapping[str, str] = LABELS) -> str:
     """A finding as a line of a failure."""
-    label = labels.get(finding.rule, f"Contract violation {finding.rule}")
+    kind = "Conduct" if finding.rule.startswith(CONDUCT_FAMILIES) else "Contract violation"
+    label = labels.get(finding.rule, f"{kind} {finding.rule}")
     location = f" at {format_location(finding)}" if finding.pointer or finding.event is not None else ""
     values = [
         f"{name} {format_value(value)}"
@@ -84,14 +87,6 @@ def violation_line(finding: Finding, labels: Mapping[str, str] = LABELS) -> str:
     ]
     suffix = f" ({', '.join(values)})" if values else ""
     return f"{label}{location}: {escape_unprintable(finding.message)}{suffix}"
-
-
-class NumberedFinding(NamedTuple):
-    """A finding, and the number of its request in the journal."""
-
-    request_number: int
-    """From 1; 0 if the finding belongs to no request."""
-    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +101,8 @@ class Verdict:
     """Requests that nobody can judge, each with the reason."""
     dropped_count: int = 0
     """How many of them the journal has dropped."""
+    conduct: tuple[NumberedFinding, ...] = ()
+    """All findings about the client's conduct, if it was checked; `violations` has those that fail."""
 
     @property
     def name(self) -> str:
@@ -131,12 +128,21 @@ def judge_session(session: Session, policy: FailurePolicy) -> Verdict:
         violations += _violations(number, findings, policy)
         if entry.method == "POST" and not entry.is_checked and not findings:
             unchecked.append(f"request {number}, whose body was not read")
+    conduct = _check_conduct(numbered) if policy.conduct else ()
+    for number, finding in conduct:
+        violations += _violations(number, [finding], policy)
     unused = tuple(redact(str(stub)) for stub in session.stubs.pending)
     # A failed request explains an unused stub.
     if policy.checks_unused_stubs and policy.unused_stubs == "error" and not has_failed_request:
         stubs = [Finding(UNUSED, Severity.ERROR, "", None, each) for each in unused]
         violations += _violations(0, stubs, policy)
-    return Verdict(dropped + len(numbered), tuple(violations), unused, tuple(unchecked), dropped)
+    return Verdict(dropped + len(numbered), tuple(violations), unused, tuple(unchecked), dropped, conduct)
+
+
+def _check_conduct(numbered: Iterable[tuple[int, Entry]]) -> tuple[NumberedFinding, ...]:
+    from mockserver.server.conduct import check_entries  # only for those who ask for it
+
+    return tuple(check_entries(numbered))
 
 
 def _violations(number: int, findings: Iterable[Finding], policy: FailurePolicy) -> Iterator[NumberedFinding]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.chat.service import CHAT_BASE_PATH
+from mockserver.contract.findings import NumberedFinding
 from mockserver.errors import ConfigurationError
 from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.journal import Entry, Journal
@@ -20,7 +22,12 @@ from mockserver.server.verdicts import FailurePolicy
 from mockserver.testing.clients import ClientFactory
 from mockserver.testing.local_server import LocalServer, create_mock_server, open_fallback
 from mockserver.testing.reply_values import UNSET, DeliveryOptions, ReplyContent, ReplyOptions
-from mockserver.testing.request_assertions import assert_requested, check_sessions, wait_for_requests
+from mockserver.testing.request_assertions import (
+    assert_left,
+    assert_requested,
+    check_sessions,
+    wait_for_requests,
+)
 from mockserver.testing.server_settings import ServerSettings, as_tuple, validate_settings
 from mockserver.testing.stub_builder import (
     ChainableStub,
@@ -182,17 +189,55 @@ class MockBase(ABC):
         __tracebackhide__ = True
         return wait_for_requests(lambda: self.journal, count, timeout, self._raise_if_crashed)
 
-    def check(self, *, allow: Iterable[str] = ()) -> None:
+    def mark_stopped(self, number: int = -1) -> Entry:
+        """Record that the client of a request was told to stop, for `check(conduct=True)`; return the entry.
+
+        `number` is its index in the journal; by default the newest. IndexError if there is none.
+        """
+        entry = self._session.journal[number]
+        entry.stopped_at = self._session.clock.now()
+        return entry
+
+    def assert_left(self, number: int = -1, *, timeout: float = 5.0) -> Entry:
+        """Wait until the client of a request has disconnected before it had the whole reply; return the entry.
+
+        Call it after your test told the client to stop. `number` is the request's index in the journal; by
+        default the newest. `timeout` is in seconds; AssertionError if it ends first, or if the client reads the
+        reply to its end.
+        """
+        __tracebackhide__ = True
+        return assert_left(self.mark_stopped(number), timeout, self._raise_if_crashed)
+
+    def conduct_findings(self) -> list[NumberedFinding]:
+        """What is found in the client's conduct over several requests, with the number of the request, from 1.
+
+        Findings of every severity; `check(conduct=True)` raises those that fail a test. `docs/conduct.md` lists
+        the rules.
+        """
+        from mockserver.server.conduct import check_entries  # only for those who ask for it
+
+        self._wait_until_idle()
+        journal = self._session.journal
+        return check_entries(enumerate(journal, start=journal.dropped_count + 1))
+
+    def check(self, *, allow: Iterable[str] = (), conduct: bool | None = None) -> None:
         """Raise what the pytest plugin would fail a test with now: for tests without the plugin.
 
         ContractError, with a line for each contract violation, unmatched request and unused stub; nothing if
-        there is none. `allow` names rules that may be broken, or `unplanned`, `refused` and `unused`. Also
+        there is none. `allow` names rules that may be broken, or `unplanned`, `refused` and `unused`. `conduct`:
+        whether to check also what the client does over several requests; None: as configured. Also
         ContractError if the journal has dropped requests, and StartError if the server has crashed.
         """
         __tracebackhide__ = True
         self._raise_if_crashed()
         policy = self._failure_policy or FailurePolicy(strict=self._session.strict)
+        if conduct is not None:
+            policy = replace(policy, conduct=conduct)
         check_sessions(self._checked_sessions(), policy, allow)
+
+    @abstractmethod
+    def _wait_until_idle(self) -> None:
+        """Wait until every reply is in the journal."""
 
     @abstractmethod
     def _checked_sessions(self) -> Iterable[Session]:
@@ -321,8 +366,11 @@ class MockServer(MockBase):
     def _raise_if_crashed(self) -> None:
         self._server.raise_if_crashed()
 
-    def _checked_sessions(self) -> Iterable[Session]:
+    def _wait_until_idle(self) -> None:
         self._server.wait_until_idle()
+
+    def _checked_sessions(self) -> Iterable[Session]:
+        self._wait_until_idle()
         return self._server.sessions
 
     def reset(self) -> None:
@@ -408,8 +456,11 @@ class MockSession(MockBase):
             return self._server.model
         return self._session.profile.models[0]
 
-    def _checked_sessions(self) -> Iterable[Session]:
+    def _wait_until_idle(self) -> None:
         self._server.wait_until_idle()
+
+    def _checked_sessions(self) -> Iterable[Session]:
+        self._wait_until_idle()
         return (self._session,)
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""`assert_requested`: assertions about the requests in a journal, with readable failures."""
+"""`assert_requested` and others: assertions about the requests in a journal, with readable failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from mockserver.contract.findings import Finding
-from mockserver.contract.rules import load_rules
+from mockserver.contract.rules import load_conduct_rules, load_rules
 from mockserver.errors import ConfigurationError, ContractError
 from mockserver.profiles import Profile
 from mockserver.server.journal_entries import REFUSED, UNPLANNED, incoming_request
@@ -19,7 +19,7 @@ from mockserver.server.verdicts import UNUSED, FailurePolicy, judge_session, vio
 from mockserver.suggestions import did_you_mean
 from mockserver.wire.redaction import redact
 
-__all__ = ["assert_requested", "check_sessions", "wait_for_requests"]
+__all__ = ["assert_left", "assert_requested", "check_sessions", "wait_for_requests"]
 
 #: Requests that a failure of `wait_for_requests` lists.
 _MAX_LISTED_REQUESTS = 20
@@ -69,12 +69,26 @@ def wait_for_requests(
     return list(journal())
 
 
+def assert_left(entry: Entry, timeout: float, raise_if_crashed: Callable[[], None]) -> Entry:
+    """The entry once its client has left; AssertionError after `timeout` seconds, or if the reply is complete."""
+    __tracebackhide__ = True
+    end = monotonic() + timeout
+    while not entry.left:
+        raise_if_crashed()
+        if monotonic() >= end:
+            state = "has read the reply to its end" if entry.end is not None else "is still connected"
+            raise AssertionError(f"the client {state}, {timeout:g} s after it was told to stop: {entry!r}")
+        sleep(_POLL_SECONDS)
+    return entry
+
+
 def check_sessions(sessions: Iterable[Session], policy: FailurePolicy, allow: Iterable[str]) -> None:
     """Raise ContractError with the violations of all sessions, a line each."""
     __tracebackhide__ = True
     names = frozenset((allow,) if isinstance(allow, str) else allow)
-    if unknown := sorted(names - load_rules().keys() - _ALLOWABLE_NAMES):
-        known = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *load_rules()))
+    rules = {**load_rules(), **load_conduct_rules()}
+    if unknown := sorted(names - rules.keys() - _ALLOWABLE_NAMES):
+        known = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *rules))
         raise ConfigurationError(f"allow: no rule {unknown[0]!r}{known}")
     policy = replace(policy, allowed_rules=policy.allowed_rules | names)
     findings: list[Finding] = []

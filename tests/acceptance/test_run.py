@@ -272,3 +272,16 @@ def test_a_vitest_suite(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
     assert "4 requests checked, no findings" in done.stderr
+
+
+def test_conduct_is_checked_on_request(tmp_path: Path) -> None:
+    client = client_arguments("[ask(input='Hello!') for _ in range(2)]")
+    fault = ("--fault", "http-status,status=400")
+    done = run_mockserver(tmp_path, *fault, *client)
+    assert done.returncode == 0, done.stderr
+    done = run_mockserver(tmp_path, "--conduct", *fault, *client)
+    assert done.returncode == 1
+    assert "RTY-003" in done.stderr
+    assert "request 2, POST" in done.stderr
+    done = run_mockserver(tmp_path, "--conduct", "--ignore", "RTY-003", *fault, *client)
+    assert done.returncode == 0, done.stderr

@@ -112,6 +112,22 @@ def test_a_verdict_over_http(start_server: StartServer) -> None:
         assert verdict()["verdict"] == "unchecked"
 
 
+def test_a_verdict_on_conduct_over_http(start_server: StartServer) -> None:
+    server = start_server("--admin", "--fault", "http-status,status=404,first=2")
+    with admin_client(server, token_file(server).read_text()) as admin:
+        for _ in range(3):
+            server.create("Hi")
+        url = "/_mock/sessions/default/verdict"
+        plain = admin.get(url).json()
+        assert plain["verdict"] == "pass"
+        assert admin.get(url, params={"conduct": "false"}).json() == plain
+        verdict = admin.get(url, params={"conduct": "true"}).json()
+        assert verdict["verdict"] == "fail"
+        assert verdict["conduct"] == verdict["violations"]
+        assert [(each["request"], each["rule"]) for each in verdict["conduct"]] == [(2, "RTY-003")]
+        assert admin.get(url, params={"conduct": "maybe"}).status_code == 400
+
+
 @pytest.mark.slow
 def test_a_verdict_on_a_journal_that_has_dropped_requests_is_not_green(start_server: StartServer) -> None:
     server = start_server("--admin", "--quiet")

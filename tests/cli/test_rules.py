@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.contract.rule_examples import load_rule_examples
-from mockserver.contract.rules import load_live_rules, load_rules
+from mockserver.contract.rules import load_conduct_rules, load_live_rules, load_rules
 from tests.cli.conftest import RunCli
 
 
@@ -15,8 +15,22 @@ def test_all_rules_are_listed(run_cli: RunCli) -> None:
     code, out, _ = run_cli("rules")
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()] == [
-        [rule.id, rule.severity.value] for rule in (*load_rules().values(), *load_live_rules().values())
+        [rule.id, rule.severity.value]
+        for rule in (*load_rules().values(), *load_live_rules().values(), *load_conduct_rules().values())
     ]
+
+
+@pytest.mark.parametrize("rule", load_conduct_rules())
+def test_a_conduct_rule_is_explained(rule: str, run_cli: RunCli) -> None:
+    expected = load_conduct_rules()[rule]
+    code, out, _ = run_cli("rules", rule)
+    assert code == 0
+    for text in (expected.statement, expected.reason, expected.source, expected.title):
+        assert text in out
+    assert f"{expected.severity} {rule}" in out.partition("Findings:")[2]
+    code, _, err = run_cli("rules", rule, "--example")
+    assert code == 2
+    assert "only a client over several requests can break it" in err
 
 
 @pytest.mark.parametrize("rule", load_live_rules())

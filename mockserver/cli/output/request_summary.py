@@ -164,9 +164,14 @@ class RequestCollector(AccessLog):
         if self._keep_exchanges:
             self._keep_entry(entry, has_findings=bool(findings))
         if findings:
-            self._count_findings(entry, findings)
+            self._count_findings(entry, findings, self._request_count)
         elif entry.status >= 400 and len(self._error_counts) < _MAX_DISTINCT_FINDINGS:
             self._error_counts[f"{entry.method} {entry.path} {entry.status} {entry.detail}".strip()] += 1
+
+    def add_conduct_finding(self, number: int, entry: Entry, finding: Finding) -> None:
+        """Add what a request shows together with others; `number` is its own in its session."""
+        if finding.rule not in self._ignored_rules:
+            self._count_findings(entry, (finding,), number)
 
     def flush(self) -> None:
         """Write the pending lines of the log."""
@@ -176,7 +181,7 @@ class RequestCollector(AccessLog):
         """Write the pending lines of the log, and close it."""
         self._access_log.close()
 
-    def _count_findings(self, entry: Entry, findings: tuple[Finding, ...]) -> None:
+    def _count_findings(self, entry: Entry, findings: tuple[Finding, ...], number: int) -> None:
         kind: tuple[object, ...] = (
             entry.path,
             *((each.rule, each.pointer, each.message) for each in findings),
@@ -189,7 +194,7 @@ class RequestCollector(AccessLog):
         self._distinct_counts[kind] += 1
         if kind not in self._distinct:
             latest.append(kind)
-            name = f"request {self._request_count}, {entry.method} {entry.path}"
+            name = f"request {number}, {entry.method} {entry.path}"
             self._distinct[kind] = name, findings, _redacted_body(entry)
 
     def _keep_entry(self, entry: Entry, *, has_findings: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from anyio import to_thread
 
 from mockserver.clock import SteppedClock
+from mockserver.contract.findings import NumberedFinding
 from mockserver.contract.formatting import format_location, redact_finding
 from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, MockServerError
@@ -117,7 +118,7 @@ async def _set_faults(request: HttpRequest, value: Any) -> Any:
 
 
 async def _read_journal(request: HttpRequest, _: Any) -> Any:
-    query = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    query = _parse_query(request)
     after = _parse_number(query, "after", 0, (0, 1 << 53))
     limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
     await _wait_for_fallback(request)
@@ -133,6 +134,17 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
         "last": page[-1][0] if page else None,
         "has_more": len(remaining) > len(page),
     }
+
+
+def _parse_query(request: HttpRequest) -> Mapping[str, list[str]]:
+    return parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def _parse_boolean(query: Mapping[str, list[str]], name: str) -> bool:
+    text = query.get(name, ["false"])[-1]
+    if text not in ("true", "false"):
+        raise ConfigurationError(f"{name} must be true or false, not {text[:40]!r}")
+    return text == "true"
 
 
 def _parse_number(query: Mapping[str, list[str]], name: str, default: int, bounds: tuple[int, int]) -> int:
@@ -197,24 +209,35 @@ async def _wait_for_fallback(request: HttpRequest) -> None:
 async def _read_verdict(request: HttpRequest, _: Any) -> Any:
     session = _existing_session(request)
     await _wait_for_fallback(request)
-    verdict = judge_session(session, FailurePolicy(strict=session.strict))
+    conduct = _parse_boolean(_parse_query(request), "conduct")
+    policy = FailurePolicy(strict=session.strict, conduct=conduct)
+    verdict = (
+        await to_thread.run_sync(judge_session, session, policy)
+        if conduct
+        else judge_session(session, policy)
+    )
     return {
         "session": session.name,
         "verdict": verdict.name,
         "requests": verdict.request_count,
-        "violations": [
-            {
-                "request": number or None,
-                "rule": finding.rule,
-                "severity": finding.severity.value,
-                "location": format_location(finding),
-                "message": violation_line(finding),
-            }
-            for number, finding in verdict.violations
-        ],
+        "violations": _violation_objects(verdict.violations),
         "unused": list(verdict.unused_stubs),
         "unchecked": list(verdict.unchecked),
+        **({"conduct": _violation_objects(verdict.conduct)} if conduct else {}),
     }
+
+
+def _violation_objects(numbered: Iterable[NumberedFinding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "request": number or None,
+            "rule": finding.rule,
+            "severity": finding.severity.value,
+            "location": format_location(finding),
+            "message": violation_line(finding),
+        }
+        for number, finding in numbered
+    ]
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:

@@ -64,6 +64,7 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
             *_STUB_PATH_PARAMETERS * ("{stub}" in operation.path),
             _SESSION_HEADER_PARAMETER,
             *_PAGING_PARAMETERS * operation.paginated,
+            *_VERDICT_PARAMETERS * (operation.name == "readVerdict"),
         ],
         "responses": {
             "200": {
@@ -129,5 +130,12 @@ _PAGING_PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "limit", "in": "query", "description": "Maximum number of entries on the page.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    },
+]  # fmt: skip
+_VERDICT_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "conduct", "in": "query",
+        "description": "Whether to check also what the client does over several requests.",
+        "schema": {"type": "boolean", "default": False},
     },
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from anyio import to_thread
 
 from mockserver import __version__
-from mockserver.contract.rules import load_live_rules, load_rules
+from mockserver.contract.rules import load_all_rules
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.profiles import load_profile, profile_names
 from mockserver.reports.rule_page import render_rule_page
@@ -150,7 +150,7 @@ async def _exchange_page(request: HttpRequest) -> None:
 
 async def _rule_page(request: HttpRequest) -> None:
     """A rule of the contract. It needs no cookie: a link in a sandboxed frame does not send it."""
-    name, known = request.scope["path_params"]["rule"], {**load_rules(), **load_live_rules()}
+    name, known = request.scope["path_params"]["rule"], load_all_rules()
     if name not in known:
         raise NotAnApiRequest(404, "NotFound", f"There is no rule {name!r}{did_you_mean(name, known) or '.'}")
     page = await to_thread.run_sync(render_rule_page, known[name])

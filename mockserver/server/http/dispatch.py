@@ -114,6 +114,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         error_detail=error.detail or error.message,
         refusal=refusal,
         is_checked=request.findings is not None or bool(error.findings),
+        reply_headers=error.headers,
     )
     authorization = request.headers.get(b"authorization", b"")
     error.message = redact_keys(error.message, request_secrets(authorization, request.services.secrets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from time import monotonic
 from zlib import crc32
 
 from mockserver.errors import ConfigurationError
@@ -162,8 +163,13 @@ async def _send_steps(
 ) -> None:
     """Send a reply step by step; its journal entry has the send times and whether the client left."""
     timer = _timer(request)
-    entry = request.record(reply.status, reply.pieces, reply.stream, reply.request_id, reply.details)
-    entry.send_times, entry.left = SendTimes(), left
+    details = reply.details
+    if reply.status != 200:
+        details = details._replace(reply_headers=reply.headers)
+    entry = request.record(reply.status, reply.pieces, reply.stream, reply.request_id, details)
+    entry.send_times = SendTimes()
+    if left:
+        entry.left_at = timer.now()
     if request.services.console is not None:
         timer.piece_times = []
     request.response_started = True
@@ -171,9 +177,10 @@ async def _send_steps(
         is_sent = not (hold is not None and await _leaves_while_held(request, hold)) and await send_steps(
             request.scope, request.send, reply.status, [*reply.headers], steps, timer
         )
-        entry.left = entry.left or not is_sent
+        if not left and (entry.left or not is_sent):
+            entry.left_at = timer.now()
     finally:
-        entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or ())
+        entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or (), monotonic())
 
 
 def _pick_for(request_id: str) -> int:

@@ -94,7 +94,13 @@ class HttpRequest:
         scope, session = self.scope, self.session
         authorization, secrets = self.headers.get(b"authorization", b""), self.services.secrets
         head = RequestHead(
-            scope["method"], scope["path"], scope["headers"], authorization, secrets, session.name
+            scope["method"],
+            scope["path"],
+            scope["headers"],
+            authorization,
+            secrets,
+            session.name,
+            scope["client"],
         )
         at = session.clock.now() if self.timer is None else self.timer.started_at
         entry = scope[ENTRY_SCOPE_KEY] = Entry(

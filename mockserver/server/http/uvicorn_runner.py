@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 import httptools
@@ -49,6 +50,7 @@ from mockserver.server.http.background_stream import background_output
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
 from mockserver.server.http.tunnels import Address, Gateway, decrypt, forward
+from mockserver.server.state.journal import ClientAddress
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -465,6 +467,9 @@ class _HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is not None:
+            address = self.client = ClientAddress(self.client)
+            address.opened_at = monotonic()
         self.flow = _FlowControl(transport, self.pipeline)
         self._request_began_at = self.loop.time()
         # The system gives a new file the lowest free number.
@@ -476,12 +481,14 @@ class _HttpConnection(HttpToolsProtocol):
         cycle = self._active_cycle
         if cycle is not None and (exc is not None or not cycle.response_complete):
             entry: Any = cycle.scope.get(ENTRY_SCOPE_KEY)
-            if entry is not None:
-                entry.left = True
+            if entry is not None and not entry.left:
+                entry.left_at = entry.at
         if cycle is not None and cycle is not self.cycle:
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
+        if isinstance(self.client, ClientAddress):
+            self.client.closed_at = monotonic()
         if self._disconnect is not None and not self._disconnect.done():
             self._disconnect.set_result(True)
         self._free_requests()

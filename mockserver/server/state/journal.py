@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.findings import Finding
@@ -16,6 +17,7 @@ from mockserver.wire.masks import configured_masks
 __all__ = [
     "FALLBACK",
     "BodyText",
+    "ClientAddress",
     "DisabledJournal",
     "Entry",
     "EntryDetails",
@@ -33,6 +35,14 @@ FALLBACK = "fallback"
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
+class ClientAddress(tuple[Any, ...]):  # noqa: SLOT001 (its times change)
+    """The host and port of a client, with the times of its connection by the monotonic clock."""
+
+    opened_at = 0.0
+    closed_at: float | None = None
+    """None: the connection is open."""
+
+
 class RequestHead(NamedTuple):
     """A request's head as received, with the accepted keys. Redact it before you show it."""
 
@@ -43,6 +53,8 @@ class RequestHead(NamedTuple):
     accepted_keys: tuple[str, ...]
     session: str = ""
     """Name of the session that answered."""
+    client: tuple[Any, ...] | None = None
+    """Where the request comes from: a ClientAddress on a running server."""
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +85,8 @@ class EntryDetails(NamedTuple):
     """Why the mock rejected the request: "unplanned" (no stub matches) or "refused" (not an API request)."""
     is_checked: bool = True
     """Whether the request's body was read and checked, so that no findings means valid."""
+    reply_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """The headers of an error reply, if it has some of its own, such as Retry-After."""
 
 
 class SendTimes(NamedTuple):
@@ -84,6 +98,8 @@ class SendTimes(NamedTuple):
     """When it ended, complete or not; None: not yet."""
     pieces: Sequence[float] = ()
     """When each piece was sent, if the server has a console."""
+    real_end: float | None = None
+    """When it ended, by the monotonic clock."""
 
 
 class BodyText(NamedTuple):
@@ -115,13 +131,15 @@ class Entry:
 
     __slots__ = (
         "_secrets",
+        "_stopped_at",
         "at",
         "body",
         "body_text",
         "details",
         "kept_bytes",
-        "left",
+        "left_at",
         "left_out",
+        "recorded_at",
         "reply",
         "request_head",
         "request_id",
@@ -153,11 +171,10 @@ class Entry:
         self.request_id = request_id
         """The reply's `x-request-id`."""
         self.details = details
-        self.left = False
-        """Whether the client disconnected before it had the whole reply, as far as a server can know.
+        self.left_at: float | None = None
+        """When the client disconnected before it had the whole reply, by the session's clock; None: it did not.
 
-        True if the connection ended before everything was sent, or was reset afterwards. A client that
-        stops reading, but closes in order once everything is in the socket buffers, looks like any other.
+        If the reply was sent at once, and the client reset the connection afterwards, it is the time of sending.
         """
         self.kept_bytes = 0
         """Bytes of its bodies that count in the journal."""
@@ -167,7 +184,27 @@ class Entry:
         """None for a reply that is sent at once."""
         self.body_text: BodyText | None = None
         """None: the body is examined when it is needed."""
+        self.recorded_at = monotonic()
+        """When the entry was made, by a clock that never stands still."""
         self._secrets: tuple[str, ...] | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the client disconnected before it had the whole reply, as far as a server can know.
+
+        True if the connection ended before everything was sent, or was reset afterwards. A client that
+        stops reading, but closes in order once everything is in the socket buffers, looks like any other.
+        """
+        return self.left_at is not None
+
+    @property
+    def stopped_at(self) -> float | None:
+        """When a test told the client to stop, by the session's clock; None: it did not."""
+        return getattr(self, "_stopped_at", None)
+
+    @stopped_at.setter
+    def stopped_at(self, moment: float) -> None:
+        self._stopped_at = moment
 
     @property
     def first_byte(self) -> float | None:

@@ -120,7 +120,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER_DESCRIPTION)
-    for name in ("strict", "unused", "ignored", "fail-on", "record-mode"):
+    for name in ("strict", "unused", "ignored", "fail-on", "conduct", "record-mode"):
         options.option_value(config, name)
     options.require_endpoint_for_recording(config)
     if options.is_live(config):

@@ -70,6 +70,8 @@ class FindingCollector:
         self._violations: list[Finding] = []
         self._has_failed_request = False
         """Whether a request was an error, allowed or not, and so left its stub unused."""
+        self._entries: dict[str, list[tuple[int, Entry]]] = {}
+        """The numbered entries of each session, if the client's conduct is to be checked."""
         self._lock = Lock()  # the server's thread adds entries, the test's thread reads
 
     def add_entry(self, entry: Entry) -> None:
@@ -81,6 +83,20 @@ class FindingCollector:
                 self.ignored_parameters.update(redact(name, entry.secrets) for name in entry.ignored)
             self._has_failed_request |= any(finding.severity is Severity.ERROR for finding in findings)
             self._add_findings(self.request_count, findings)
+            if self.policy.conduct:
+                self._entries.setdefault(entry.session, []).append((self.request_count, entry))
+
+    def check_conduct(self) -> None:
+        """Check what the client did over the requests since the last check."""
+        with self._lock:
+            sessions, self._entries = self._entries, {}
+        if not sessions:
+            return
+        from mockserver.server.conduct import check_entries  # only for those who ask for it
+
+        for entries in sessions.values():
+            for number, finding in check_entries(entries):
+                self._add_findings(number, [finding])
 
     def add_unused_stubs(self, stubs: Iterable[Stub]) -> None:
         """Report stubs that were not used, unless a failed request explains it."""

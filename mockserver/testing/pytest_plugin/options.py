@@ -27,9 +27,10 @@ __all__ = [
 ]
 
 MARKER_DESCRIPTION = (
-    "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, allow=[], recorded=None, "
-    "record_errors=False): "
-    "configure the mock servers of this test; allow: rule ids, 'unplanned', 'unused', 'refused', 'drifted', "
+    "responses(profile=None, rendering=None, exchanges=None, strict=None, fail_on=None, conduct=None, allow=[], "
+    "recorded=None, record_errors=False): "
+    "configure the mock servers of this test; conduct=True: what its client does over several requests is checked "
+    "too; allow: rule ids, 'unplanned', 'unused', 'refused', 'drifted', "
     "'unrecorded', 'unreachable' or 'budget', which do not fail it; recorded=True: it requires recordings, "
     "False: it never uses them; record_errors=True: error replies are recorded too."
 )
@@ -40,6 +41,7 @@ _MARKER_ARGUMENTS = (
     "exchanges",
     "strict",
     "fail_on",
+    "conduct",
     "allow",
     "recorded",
     "record_errors",
@@ -104,6 +106,12 @@ _OPTIONS: Mapping[str, tuple[str, str | None, tuple[str, ...] | None, str]] = {
         None,
         SEVERITIES,
         "error",
+    ),
+    "conduct": (
+        "Check also what a client does over several requests: retries, aborts, context (default: false).",
+        None,
+        tuple(_BOOLEANS),
+        "false",
     ),
     "ignored": (
         "Parameters that the service ignores: list them at the end, fail the test, or ignore them (default: warn).",

@@ -253,6 +253,7 @@ class ServerManager:
             add_entry = self._entry_callback(session)
             for entry in session.journal:
                 add_entry(entry)
+        self._collector.check_conduct()
         if self._relay is not None and self._relay.has_open_exchanges:
             self._collector.add_open_request()
         elif self._relay is not None and self._relay.has_unchecked_exchanges:
@@ -371,6 +372,7 @@ class ServerManager:
         for server in self._all_servers:
             server.reset()  # checks what came before the first example; the end of the test reports it
             server.session.journal.on_removed = self._removal_callback(server.session)
+        self._collector.check_conduct()
         return self._collector.begin_example()
 
     def _end_example(self, start: int, *, passed: bool) -> None:

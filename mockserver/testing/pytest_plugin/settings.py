@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.rules import load_rules
+from mockserver.contract.rules import load_conduct_rules, load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
@@ -50,8 +50,10 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
     """The policy for a test; UsageError if its marker is invalid."""
     config, arguments = item.config, options.marker_arguments(item)
     strict = arguments.get("strict", options.boolean_option(config, "strict"))
-    if not isinstance(strict, bool):
-        raise pytest.UsageError(f"{item.nodeid}: strict must be True or False, not {strict!r}")
+    conduct = arguments.get("conduct", options.boolean_option(config, "conduct"))
+    for name, value in (("strict", strict), ("conduct", conduct)):
+        if not isinstance(value, bool):
+            raise pytest.UsageError(f"{item.nodeid}: {name} must be True or False, not {value!r}")
     for name in ("recorded", "record_errors"):
         if arguments.get(name) not in (None, True, False):
             raise pytest.UsageError(f"{item.nodeid}: {name} must be True or False, not {arguments[name]!r}")
@@ -62,9 +64,10 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
         )
     allow = frozenset(arguments.get("allow", ()))
     if allow:
-        unknown = sorted(allow - load_rules().keys() - {*_ALLOWABLE_NAMES})
+        rules = {**load_rules(), **load_conduct_rules()}
+        unknown = sorted(allow - rules.keys() - {*_ALLOWABLE_NAMES})
         if unknown:
-            suggestion = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *load_rules())) or ";"
+            suggestion = did_you_mean(unknown[0], (*_ALLOWABLE_NAMES, *rules)) or ";"
             raise pytest.UsageError(
                 f"{item.nodeid}: allow: no rule {unknown[0]!r}{suggestion} `mockserver rules` lists the rules; "
                 f"the other names are: {', '.join(_ALLOWABLE_NAMES)}"
@@ -75,6 +78,7 @@ def failure_policy(item: pytest.Item) -> FailurePolicy:
         options.option_value(config, "ignored"),
         fail_on,
         allow,
+        conduct,
     )
 
 

@@ -1,0 +1,104 @@
+"""Generate docs/conduct.md: what is checked of a client's conduct, and the habits that tests plant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockserver.contract.rules import load_conduct_rules
+from tests.testing.conduct_habits import HABITS
+
+__all__ = ["conduct_page"]
+
+_HEAD = """\
+<!-- Written by docs/generate.py from the rules and tests/testing/conduct_habits.py: `make docs`. -->
+# Conduct
+
+Each request of a client may be valid, and the client still do harm: it retries at once what cannot succeed, goes on
+reading after it was stopped, or pays for the same history twice. This shows only over several requests. The mock server
+judges it from the journal, by rules of their own: `RTY` (retries), `ABT` (aborts) and `CTX` (the context of a
+conversation). `mockserver rules RTY-001` explains one.
+
+The check is off unless you ask for it, so that no test fails that passed before.
+
+| where | how |
+|---|---|
+| pytest, all tests | `responses_conduct = true` in the ini file, or `--responses-conduct=true` |
+| pytest, one test | `@pytest.mark.responses(conduct=True)`, or `conduct=False` to leave it out |
+| Python | `server.check(conduct=True)` raises ContractError; `server.conduct_findings()` lists all findings |
+| any command | `mockserver run --conduct -- npm test` |
+| HTTP | `GET /_mock/sessions/NAME/verdict?conduct=true` also has all findings in `conduct` |
+
+Errors fail a test; warnings do so with `fail_on="warning"`. `allow=["RTY-003"]` accepts a rule. A finding has the
+number of the request that shows the habit:
+
+```text
+Conduct RTY-003: the same request was rejected with 400 before, as request 1 (got 400) [request 2]
+Conduct CTX-002 at /instructions: the prefix of request 1 has changed: differs at character 34: …
+```
+
+## Time
+
+A wait counts by the server's clock or in real time, whichever has advanced more. A client that really sleeps is judged
+by its sleep. For a test that does not wait, let the client's sleep advance the clock:
+
+```python
+# test_retries.py
+import time
+
+
+def ask(client, model, sleep=time.sleep):
+    while True:
+        reply = client.post("/responses", json={"model": model, "input": "Hi"})
+        if reply.status_code != 429:
+            return reply.json()
+        sleep(float(reply.headers["retry-after"]))
+
+
+def test_the_client_waits_as_long_as_it_is_told(responses_server):
+    responses_server.fail("rate-429", retry_after=30)
+    responses_server.reply("Hello.")
+    ask(responses_server.httpx(), responses_server.model, sleep=responses_server.clock.advance)
+    responses_server.check(conduct=True)
+```
+
+A test that removes the sleep without moving the clock makes its client hot, and the check says so.
+
+## Stopping a client
+
+Nobody but the test knows when a client was told to stop. `server.assert_left()` says that it was, waits until the
+client has disconnected, and fails if it stays or reads the reply to its end. `server.mark_stopped()` only says it, and
+the verdict at the end judges it (ABT-001, ABT-002). `entry.left_at` is when the client disconnected, by the session's
+clock, and None if it had the whole reply.
+
+## What counts as a retry
+
+A retry has the same method, path, body and key as a request that has *failed*: with a status of 400 or more, or with
+HTTP status 200 and a failed response. The same request after a success is none: a load test or an evaluation repeats
+requests on purpose. If equal requests overlap in time, or come over connections that are open at the same time, nobody
+can tell which one repeats which failure; then only a client is judged that counts its retries in
+`x-stainless-retry-count`, as the official SDKs do.
+
+Not judged: equal requests in parallel threads that open and close a connection each look like one client that retries,
+and clients that leave the connection of a failed reply open look like parallel ones.
+
+A turn belongs to the turn whose id it names in `previous_response_id`, or else to the latest one whose output its input
+repeats. Whole new instructions, other tools, and a history without its oldest items are choices, not findings.
+
+## Habits
+"""
+
+
+def conduct_page() -> str:
+    """Return the whole page."""
+    return "\n".join(_page_lines()) + "\n"
+
+
+def _page_lines() -> Iterator[str]:
+    yield _HEAD
+    yield f"The tests plant each of these {len(HABITS)} habits in a client, and the check names it exactly.\n"
+    yield "| the client … | rule | severity | at request |"
+    yield "|---|---|---|---|"
+    rules = load_conduct_rules()
+    for each in HABITS:
+        link = f"[{each.rule}](rules.md#{each.rule.lower()})"
+        yield f"| {each.name} | {link} | {rules[each.rule].severity} | {each.request} |"
