@@ -469,6 +469,9 @@ def _run_server(
 
 def _measure(app: ASGIApp, services: Services) -> ASGIApp:
     """The application, with metrics."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is not None and not Path(folder).is_dir():
+        exit_with_error(f"--metrics: PROMETHEUS_MULTIPROC_DIR is not a folder: {folder}", 2)
     try:
         from mockserver.server.http.metrics import MeasuredApp
     except MissingPackage as error:

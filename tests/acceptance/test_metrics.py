@@ -12,7 +12,14 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
+from tests.acceptance.conftest import (
+    KEY,
+    MODEL,
+    ServerProcess,
+    StartServer,
+    server_environment,
+    wait_until,
+)
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -113,6 +120,25 @@ def test_processes_with_a_shared_folder_report_their_sum(start_server: StartServ
     (total,) = requests(scrape(servers[0])).values()
     assert total == 3
     assert requests(scrape(servers[1])) == requests(scrape(servers[0]))
+    assert scrape(servers[0])["mockserver_journal_entries{}"] == 3
+    servers[1].stop()
+    rest = scrape(servers[0])
+    assert rest["mockserver_journal_entries{}"] == 1  # what a process has now ends with it …
+    assert sum(requests(rest).values()) == 3  # … but not what it has counted
+
+
+def test_a_shared_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--metrics"],
+        env=server_environment(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "nowhere")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "PROMETHEUS_MULTIPROC_DIR is not a folder" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("option", [["--quiet"], ["--report", "text=report.txt"]])

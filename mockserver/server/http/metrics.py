@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -30,7 +31,7 @@ from mockserver.server.state.sessions import Session
 with optional_packages():
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.exposition import choose_encoder
-    from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 __all__ = ["METRICS_PATH", "MeasuredApp"]
 
@@ -195,11 +196,25 @@ class MeasuredApp:
         await send_body(request.send, 200, head, encode(self._reported_registry()))
 
     def _reported_registry(self) -> Any:
-        if _SHARED_FOLDER not in os.environ:
+        folder = os.environ.get(_SHARED_FOLDER)
+        if folder is None:
             return self._registry
+        _forget_ended_processes(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return registry
+
+
+def _forget_ended_processes(folder: Path) -> None:
+    """Remove the gauges of processes that have ended, such as their open streams; their counts stay."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue  # it lives, and is another user's
 
 
 def _operation_name(profile: Profile, method: str, path: str) -> str:
