@@ -161,6 +161,7 @@ _INSTALL_NAMES = {
     "openai": "openai",
     "prometheus_client": "responses-mockserver[metrics]",
     "pytest": "responses-mockserver[pytest]",
+    "redis": "responses-mockserver[redis]",
     "schemathesis": "schemathesis",
     "trustme": "responses-mockserver[intercept]",
 }

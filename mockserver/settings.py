@@ -101,6 +101,7 @@ SETTING_NAMES = frozenset(
         "skip",
         "speed",
         "stall",
+        "store",
         "store_size",
         "stream_errors",
         "strict",
@@ -114,6 +115,7 @@ SETTING_NAMES = frozenset(
         "url_file",
         "vector_store",
         "verbose",
+        "workers",
     }
 )
 

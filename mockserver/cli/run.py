@@ -42,6 +42,8 @@ __all__ = ["run"]
 
 #: Options of `serve` that have no meaning for a server that lives as long as a command.
 _EXCLUDED_SERVE_OPTIONS = {
+    "workers",
+    "store",
     "admin",
     "admin_token_env",
     "admin_token_file",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -31,6 +34,14 @@ from mockserver.cli.options import (
     option,
     upstream_options,
 )
+from mockserver.cli.shared_state import (
+    choose_store,
+    open_checked_store,
+    require_shareable,
+    require_shareable_exchanges,
+    shares_store,
+    store_lines,
+)
 from mockserver.cli.upstream import build_fallback
 from mockserver.errors import ConfigurationError, MissingPackage, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
@@ -41,10 +52,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from mockserver.exchanges import Exchange
     from mockserver.server.console import ConsoleAccess
     from mockserver.server.http.access_log import LogFormat
     from mockserver.server.http.services import Services
+    from mockserver.server.http.workers import InstallStop
     from mockserver.server.state.sessions import Session
+    from mockserver.server.state.store import Store
 
 __all__ = ["build_services", "new_api_key", "read_api_keys", "serve"]
 
@@ -82,7 +96,25 @@ _MIN_TOKEN_LENGTH = 8
 @option(
     "--seed", type=int, help="Make replies repeatable to the byte: seeds ids and texts, and steps the clock."
 )
-@option("--store-size", default=10_000, type=click.IntRange(1), help="Maximum number of stored responses.")
+@option(
+    "--workers",
+    default=1,
+    type=click.IntRange(1, 255),
+    help="Number of processes that serve; they share a store.",
+)
+@option(
+    "--store",
+    metavar="STORE",
+    show_default=False,
+    help="Where responses and conversations are: memory, sqlite:PATH, or redis://HOST[:PORT]/DB (also rediss://, "
+    "unix://). Default: memory; with --workers a temporary SQLite file.",
+)
+@option(
+    "--store-size",
+    type=click.IntRange(1),
+    show_default=False,
+    help="Maximum number of stored responses; default: 10000 in memory, 100000 in SQLite.",
+)
 @max_body_option
 @option(
     "--exchanges",
@@ -213,22 +245,29 @@ def serve(
 ) -> None:
     """Run the mock server in the foreground. See docs/scripting.md for stubs, faults and limits."""
     targets = _parse_report_targets(report)
-    try:
-        keys = read_api_keys(settings["api_key"], settings["api_key_env"])
-        if settings["fallback"] and not keys:
-            keys = (new_api_key(),)
-        require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
-        with paused_collection():
-            services = build_services(keys, quiet, host=host, report=report, **settings)
-    except (MockServerError, OSError) as error:
-        exit_with_problems(problem_lines(error), 2)
-    require_writable_url_file(url_file)
-    listeners = open_listeners(host, port)
-    write_reports = _collect_reports(services, targets)
-    try:
-        _run_server(services, listeners, url_file, settings, _exchange_reloader(services))
-    finally:
-        write_reports()
+    with ExitStack() as stack:
+        try:
+            keys = read_api_keys(settings["api_key"], settings["api_key_env"])
+            if settings["fallback"] and not keys:
+                keys = (new_api_key(),)
+            require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
+            store = stack.enter_context(choose_store(settings))
+            with paused_collection():
+                services = build_services(
+                    keys, quiet, host=host, report=report, **{**settings, "store": store}
+                )
+        except (MockServerError, OSError) as error:
+            exit_with_problems(problem_lines(error), 2)
+        require_writable_url_file(url_file)
+        listeners = open_listeners(host, port)
+        write_reports = _collect_reports(services, targets)
+        lines = store_lines(store, settings["workers"], is_temporary=settings["store"] is None)
+        try:
+            status = _run_server(services, listeners, url_file, {**settings, "quiet": quiet}, lines)
+        finally:
+            write_reports()
+    if status:
+        raise SystemExit(status)
 
 
 def new_api_key() -> str:
@@ -304,7 +343,7 @@ def _require_token(token: str, source: str) -> str:
     return token
 
 
-def _exchange_reloader(services: Services) -> Callable[[], None] | None:
+def _exchange_reloader(services: Services, settings: Mapping[str, Any]) -> Callable[[], None] | None:
     """A function that reloads changed exchange files and logs it."""
     folder = services.exchange_folder
     if folder is None:
@@ -313,9 +352,15 @@ def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     from mockserver.server.stubs.exchange_folder import ExchangeReloader
 
     sessions = services.sessions
-    return ExchangeReloader(
-        folder, sessions.prepare_exchanges, sessions.use_prepared_exchanges, services.access_log.add
-    ).start
+
+    def prepare(exchanges: tuple[Exchange, ...]) -> dict[str, Session]:
+        prepared = sessions.prepare_exchanges(exchanges)
+        if shares_store(settings):
+            for each in prepared.values():
+                require_shareable_exchanges(each)
+        return prepared
+
+    return ExchangeReloader(folder, prepare, sessions.use_prepared_exchanges, services.access_log.add).start
 
 
 def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
@@ -335,7 +380,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
 
     settings["profile"] = resolve_profile_name(settings["profile"])
     load_profile(settings["profile"])
-    models, token = settings["model"], _admin_token(settings)
+    models, token, size = settings["model"], _admin_token(settings), settings["store_size"]
     folder = ExchangeFolder(settings["exchanges"]) if settings["exchanges"] else None
     session = open_session(
         profile=settings["profile"],
@@ -343,7 +388,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         seed=settings["seed"],
         models=AnyModel() if "any" in models else frozenset(models) or None,
         user_exchanges=folder.exchanges if folder else (),
-        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * settings["store_size"]),
+        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * (size or 0)),
     )
     set_structured_output(session, settings["structured_output"] or "")
     if settings.get("load"):
@@ -352,9 +397,14 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     session.strict = session.strict_from_start = bool(settings.get("strict"))
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
+    if shares_store(settings):
+        require_shareable(settings, session)
+        store: Store = open_checked_store(settings["store"], size)
+    else:
+        store = MemoryStore(size) if size else MemoryStore()
     services = Services(
         default_session=session,
-        store=MemoryStore(settings["store_size"]),
+        store=store,
         keys=ApiKeys(keys),
         hosts=allowed_hosts(settings, is_controllable=bool(token or settings.get("console"))),
         access_log=AccessLog()
@@ -372,15 +422,19 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     return services
 
 
-def _choose_log_format(settings: Mapping[str, Any]) -> LogFormat | None:
-    """The format of the log; None: the usual line."""
+def _choose_log_format(settings: Mapping[str, Any], worker: int | None = None) -> LogFormat | None:
+    """The format of the log, with the number of the worker that writes it; None: the usual line."""
+    from mockserver.server.http.access_log import number_lines
+
     if settings.get("log_format") != "json" and not settings.get("verbose"):
-        return None
+        return None if worker is None else number_lines(None, worker)
     from mockserver.server.http.log_formats import format_json, format_verbose
 
     if settings.get("log_format") == "json" and settings.get("verbose"):
         raise ConfigurationError("--verbose and --log-format json exclude each other")
-    return format_verbose if settings.get("verbose") else format_json
+    if settings.get("verbose"):
+        return format_verbose if worker is None else number_lines(format_verbose, worker)
+    return format_json if worker is None else partial(format_json, worker=worker)
 
 
 def build_console() -> ConsoleAccess:
@@ -424,47 +478,86 @@ def _run_server(
     listeners: Sequence[socket.socket],
     url_file: Path | None,
     settings: Mapping[str, Any],
-    on_tick: Callable[[], None] | None,
-) -> None:
+    store_notes: Sequence[str],
+) -> int:
+    """Serve until a signal; return the exit status. `store_notes` are lines for the banner."""
     with paused_collection():
+        from mockserver.ids import IdSource
+        from mockserver.server.http.access_log import open_access_log
         from mockserver.server.http.app import App
-        from mockserver.server.http.banner import startup_banner
         from mockserver.server.http.cors import allow_origins
-        from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+        from mockserver.server.http.uvicorn_runner import run_forever
 
-    app: ASGIApp = App(services)
-    if settings["metrics"]:
-        app = _measure(app, services)
-    url, session = listener_url(listeners[0]), services.default_session
+    def run(on_start: Callable[[], None], install_stop: InstallStop | None = None) -> None:
+        app: ASGIApp = App(services)
+        if settings["metrics"]:
+            app = _measure(app, services)
+        app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services, settings)
+        try:
+            run_forever(app, listeners, on_start, on_tick, services.store.close, install_stop)
+        finally:
+            services.access_log.close()
+
+    def run_worker(number: int, on_start: Callable[[], None], install_stop: InstallStop) -> None:
+        services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
+        if not (settings["quiet"] or settings["load"]):
+            services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
+        run(on_start, install_stop)
 
     def announce() -> None:
-        print(
-            startup_banner(
-                url,
-                session.profile,
-                session.rendering,
-                settings["api_key_env"],
-                services.keys.accepts_any,
-                _own_key(services, settings),
-                f"{settings['fallback']}, key from {settings['upstream_key_env']}"
-                if services.fallback
-                else "",
-            ),
-            flush=True,
-        )
-        print_other_urls(listeners)
-        if services.admin_token:
-            _announce_admin_api(url, services.admin_token, url_file, settings)
-        if services.console is not None:
-            print(f"  console    {services.console.link(url)}", flush=True)
-        if url_file is not None:
-            write_url_file(url_file, url + session.profile.base_path)
+        _announce(services, listeners, url_file, settings, store_notes)
 
     gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
-    try:
-        run_forever(allow_origins(app, services.hosts), listeners, announce, on_tick)
-    finally:
-        services.access_log.close()
+    if settings["workers"] == 1:
+        run(announce)
+        return 0
+    from mockserver.server.http.workers import run_workers
+
+    return run_workers(settings["workers"], run_worker, announce, partial(_log_line, settings))
+
+
+def _log_line(settings: Mapping[str, Any], line: str) -> None:
+    """Write a line of the process that runs the workers to the log."""
+    from mockserver.server.http.access_log import format_lines
+    from mockserver.server.http.background_stream import write_or_give_up
+
+    to_texts = _choose_log_format(settings) or format_lines
+    write_or_give_up(sys.stderr, f"{to_texts([line], time.time())[0]}\n")
+
+
+def _announce(
+    services: Services,
+    listeners: Sequence[socket.socket],
+    url_file: Path | None,
+    settings: Mapping[str, Any],
+    store_notes: Sequence[str],
+) -> None:
+    """Print the banner and write the URL file."""
+    from mockserver.server.http.banner import startup_banner
+    from mockserver.server.http.uvicorn_runner import listener_url
+
+    url, session = listener_url(listeners[0]), services.default_session
+    print(
+        startup_banner(
+            url,
+            session.profile,
+            session.rendering,
+            settings["api_key_env"],
+            services.keys.accepts_any,
+            _own_key(services, settings),
+            f"{settings['fallback']}, key from {settings['upstream_key_env']}" if services.fallback else "",
+        ),
+        flush=True,
+    )
+    print_other_urls(listeners)
+    for note in store_notes:
+        print(note, flush=True)
+    if services.admin_token:
+        _announce_admin_api(url, services.admin_token, url_file, settings)
+    if services.console is not None:
+        print(f"  console    {services.console.link(url)}", flush=True)
+    if url_file is not None:
+        write_url_file(url_file, url + session.profile.base_path)
 
 
 def _measure(app: ASGIApp, services: Services) -> ASGIApp:

@@ -17,6 +17,7 @@ from mockserver.server.errors import NotAnApiRequest
 __all__ = [
     "ANY_ORIGIN",
     "HEALTH_PATHS",
+    "READY_PATH",
     "AllowedHosts",
     "ApiKeys",
     "HostPatterns",
@@ -38,9 +39,10 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 #: Valid headers that are remembered, so that they are not checked again.
 _MAX_REMEMBERED = 1000
 
-#: Paths that answer any `Host`: the probes of a container use its address. A server listens only once it is
-#: ready, so both say the same.
-HEALTH_PATHS = ("/health", "/ready")
+#: Path of the probe that also asks the store.
+READY_PATH = "/ready"
+#: Paths that answer any `Host`: the probes of a container use its address.
+HEALTH_PATHS = ("/health", READY_PATH)
 
 #: Allows pages of every origin.
 ANY_ORIGIN = "*"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import RunCli
@@ -69,3 +72,76 @@ def test_unusable_fallback_is_one_line(
     assert (code, out) == (2, "")
     assert err.startswith(f"mockserver: {message}")
     assert err.count("\n") == 1
+
+
+WORKERS = ["--workers", "2"]
+STORE = ["--store", "sqlite:store"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--admin"],
+        ["--admin-token-env", "TOKEN"],
+        ["--console"],
+        ["--report", "text=report.txt"],
+        ["--seed", "0"],
+        ["--fallback", "https://example.com/v1", "--upstream-key-env", "TOKEN"],
+        ["--limit", "requests=5"],
+        ["--fault", "rate-limit,first=2"],
+    ],
+)
+@pytest.mark.parametrize("shared", [WORKERS, STORE], ids=["workers", "store"])
+def test_state_that_processes_do_not_share_is_refused_by_name(
+    shared: list[str], options: list[str], run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "long-enough")
+    code, out, err = run_cli("serve", "--port", "0", *shared, *options)
+    assert (code, out) == (2, "")
+    where = "--workers" if shared == WORKERS else "a shared --store"
+    assert err.startswith(f"mockserver: {options[0]}")
+    assert f" does not work with {where}: each process " in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"times": 2}, {"scenario": "s"}, {"delivery": {"fault": "stall,first=2"}}],
+    ids=lambda members: next(iter(members)),
+)
+def test_exchanges_that_count_are_refused_by_name(
+    members: dict[str, object], run_cli: RunCli, tmp_path: Path
+) -> None:
+    exchange = {
+        "name": "one",
+        "match": {"prompt": "Hi"},
+        "reply": {"script": {"items": [{"type": "message", "text": "Ho"}]}},
+        **members,
+    }
+    (tmp_path / "exchanges").mkdir()
+    (tmp_path / "exchanges" / "one.json").write_text(json.dumps(exchange))
+    code, _, err = run_cli("serve", "--port", "0", "--exchanges", "exchanges", *WORKERS)
+    assert code == 2
+    name = "fault" if "delivery" in members else next(iter(members))
+    assert err.startswith(f"mockserver: exchange 'one': its '{name}' does not work with --workers")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--store", "memory", *WORKERS], "--store memory is of one process"),
+        (["--store", "disk"], "--store is memory, sqlite:PATH, redis://"),
+        (
+            ["--store", "sqlite:no/such/folder"],
+            "--store sqlite:no/such/folder cannot be used: unable to open",
+        ),
+        (["--store", "redis://:secret@127.0.0.1:1/0"], "--store redis://127.0.0.1:1/0 cannot be used: "),
+        (["--store", "redis://127.0.0.1:1/0", "--store-size", "5"], "--store-size has no effect on Redis"),
+    ],
+)
+def test_an_unusable_store_is_one_line(options: list[str], message: str, run_cli: RunCli) -> None:
+    code, out, err = run_cli("serve", "--port", "0", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"mockserver: {message}")
+    assert err.count("\n") == 1
+    assert "secret" not in err

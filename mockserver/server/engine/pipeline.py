@@ -125,10 +125,11 @@ async def respond(
     )
     if reply.cache is not None:
         record = reply.cache.apply_to(record, session.profile)
-    if facts.conversation_id is not None:
-        await append_turn(store, facts.conversation_id, record, raw_body)
     if facts.store:
         await store.put(record)
+    # Last: a client that repeats a request whose record could not be stored must not find its turn twice.
+    if facts.conversation_id is not None:
+        await append_turn(store, facts.conversation_id, record, raw_body)
     return RenderedReply(
         reply_seed.request_id,
         reply.details,

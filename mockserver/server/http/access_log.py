@@ -13,7 +13,7 @@ from mockserver.server.state.journal import FALLBACK, Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.redaction import redact, redact_url
 
-__all__ = ["AccessLog", "LogFormat", "format_entry", "format_lines", "open_access_log"]
+__all__ = ["AccessLog", "LogFormat", "format_entry", "format_lines", "number_lines", "open_access_log"]
 
 #: Seconds that a line may wait to be written together with others.
 _FLUSH_DELAY_SECONDS = 0.02
@@ -97,6 +97,12 @@ def _line_for(entry: Entry, known: dict[tuple[object, ...], str]) -> str:
     if key not in known:
         known[key] = format_entry(entry)
     return known[key]
+
+
+def number_lines(log_format: LogFormat | None, number: int) -> LogFormat:
+    """A format that begins each text with the number of its worker."""
+    to_texts = log_format or format_lines
+    return lambda records, now: [f"[{number}] {each}" for each in to_texts(records, now)]
 
 
 def format_entry(entry: Entry) -> str:

@@ -18,6 +18,9 @@ __all__ = ["BackgroundStream", "background_output", "write_or_give_up"]
 #: Characters that wait to be written; more are dropped.
 MAX_PENDING_CHARACTERS = 1 << 20
 
+#: Bytes that one write puts into a pipe without those of other processes in between: at least this on Linux.
+_UNMIXED_BYTES = 4096
+
 #: Seconds between two attempts on a stream that does not block.
 _RETRY_SECONDS = 0.05
 
@@ -90,13 +93,24 @@ class BackgroundStream:
             self._stream.write(text)
             self._stream.flush()
             return
-        data = memoryview(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
-        while data:
-            written = self._raw.write(data)
-            if written is None:
-                time.sleep(_RETRY_SECONDS)
-            else:
-                data = data[written:]
+        for data in _cut_at_lines(text.encode(self._stream.encoding or "utf-8", "backslashreplace")):
+            left = data
+            while left:
+                written = self._raw.write(left)
+                if written is None:
+                    time.sleep(_RETRY_SECONDS)
+                else:
+                    left = left[written:]
+
+
+def _cut_at_lines(data: bytes) -> Iterator[memoryview]:
+    """Whole lines of up to 4 KiB together: a pipe does not mix them with those of other processes."""
+    at, view = 0, memoryview(data)
+    while len(data) - at > _UNMIXED_BYTES:
+        end = data.rfind(b"\n", at, at + _UNMIXED_BYTES) + 1 or data.find(b"\n", at) + 1 or len(data)
+        yield view[at:end]
+        at = end
+    yield view[at:]
 
 
 def write_or_give_up(stream: TextIO, text: str) -> None:

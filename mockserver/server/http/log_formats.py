@@ -19,18 +19,19 @@ __all__ = ["format_json", "format_verbose"]
 _MAX_BODY = 4000
 
 
-def format_json(records: Sequence[Entry | str], now: float) -> list[str]:
+def format_json(records: Sequence[Entry | str], now: float, worker: int | None = None) -> list[str]:
     """A JSON object in one line for each record, for log collectors."""
-    return [_json_line(each, now) for each in records]
+    return [_json_line(each, now, worker) for each in records]
 
 
-def _json_line(record: Entry | str, now: float) -> str:
+def _json_line(record: Entry | str, now: float, worker: int | None) -> str:
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    origin = {"time": time} if worker is None else {"time": time, "worker": worker}
     if isinstance(record, str):
-        return json.dumps({"time": time, "message": record}).decode()
+        return json.dumps({**origin, "message": record}).decode()
     secrets = record.secrets
     entry: dict[str, Any] = {
-        "time": time,
+        **origin,
         "session": record.session,
         "method": record.method,
         "path": record.path,

@@ -31,7 +31,7 @@ import ssl
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -687,26 +687,33 @@ def run_forever(
     listeners: Sequence[socket.socket],
     on_start: Callable[[], None],
     on_tick: Callable[[], None] | None = None,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+    install_stop: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; a second signal aborts open connections.
 
-    `on_tick` runs about once a second. What is printed meanwhile waits for no reader.
+    `on_tick` runs about once a second, `on_stop` at the end. What is printed meanwhile waits for no reader.
+    `install_stop` gets, in the event loop, the function that these signals call, if something else is to call it.
     """
 
     async def main() -> None:
         server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, on_start, on_tick)
-        _install_signal_handlers(server)
-        await server.serve(sockets=[*listeners])
+        (install_stop or _install_signal_handlers)(server.stop)
+        try:
+            await server.serve(sockets=[*listeners])
+        finally:
+            if on_stop is not None:
+                await on_stop()
 
     _raise_max_files()
     with background_output(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
 
 
-def _install_signal_handlers(server: UvicornServer) -> None:
+def _install_signal_handlers(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

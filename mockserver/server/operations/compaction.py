@@ -17,7 +17,7 @@ from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.request_facts import item_texts
-from mockserver.server.state.conversation_context import get_chain, get_previous_response, to_input_items
+from mockserver.server.state.conversation_context import get_previous_response, to_input_items
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
@@ -64,9 +64,7 @@ async def _stored_turns(request: HttpRequest, response_id: str | None) -> list[R
     if response_id is None:
         return []
     session, store = request.session, request.services.store
-    return await get_chain(
-        session, store, await get_previous_response(session, store, response_id, stream=False)
-    )
+    return await store.get_chain(await get_previous_response(session, store, response_id, stream=False))
 
 
 def _user_messages(items: list[dict[str, Any]], profile: Profile) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from mockserver.replies.renderings import load_rendering
 from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.pagination import paginate
-from mockserver.server.state.conversation_context import get_chain, to_input_items
+from mockserver.server.state.conversation_context import to_input_items
 from mockserver.server.state.store import ResponseRecord
 from mockserver.wire import json
 
@@ -96,7 +96,7 @@ def _not_found_error(request: HttpRequest) -> ApiError:
 async def _list_chain_items(request: HttpRequest, last: ResponseRecord) -> list[dict[str, Any]]:
     """Return the input of all turns up to `last`, and the output of those before it, in order of time."""
     items: list[dict[str, Any]] = []
-    for turn in await get_chain(request.session, request.services.store, last):
+    for turn in await request.services.store.get_chain(last):
         items += to_input_items(json.loads(turn.request_body)["input"], turn.id)
         if turn is not last:
             items += json.loads(turn.response_body)["output"]

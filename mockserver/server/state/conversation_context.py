@@ -32,7 +32,6 @@ __all__ = [
     "build_record",
     "derive_item_id",
     "find_parent",
-    "get_chain",
     "get_previous_response",
     "to_input_items",
     "to_listed_item",
@@ -81,17 +80,6 @@ async def get_previous_response(
     detail = f"previous_response_id {detail}"
     error = ApiError(400, "InvalidParameter", message, detail=detail, stream_requested=stream)
     raise error.with_parameter("previous_response_id", "previous_response_not_found").passed_on()
-
-
-async def get_chain(session: Session, store: Store, last: ResponseRecord) -> list[ResponseRecord]:
-    """Return the stored responses that lead to `last`, the oldest first, and `last` itself."""
-    chain = [last]
-    while (parent_id := chain[-1].parent_id) is not None:
-        parent = await store.get(session.name, parent_id)
-        if parent is None:
-            break
-        chain.append(parent)
-    return chain[::-1]
 
 
 def _record_from_conversation(conversation: Conversation, session: Session) -> ResponseRecord:

@@ -145,7 +145,7 @@ class SessionRegistry:
             self._set_session_keys({**self.names_by_key, overrides.api_key: name})
         while len(self._named_sessions) > self._max_sessions:
             oldest = next(iter(self._named_sessions))
-            await self.close(oldest)
+            await self._close(oldest, keeps_records=self._store.is_shared)
             self.on_evicted(
                 f"session {oldest} is removed: {self._max_sessions} other sessions were used more recently"
             )
@@ -153,6 +153,9 @@ class SessionRegistry:
 
     async def close(self, name: str) -> bool:
         """Remove a session and everything in it; return whether it existed."""
+        return await self._close(name)
+
+    async def _close(self, name: str, *, keeps_records: bool = False) -> bool:
         session = self._named_sessions.pop(name, None)
         if session is None:  # without an await, as `open` requires
             return False
@@ -160,7 +163,8 @@ class SessionRegistry:
             self._set_session_keys({key: owner for key, owner in self.names_by_key.items() if owner != name})
         session.stubs.clear()
         session.journal.close()
-        await self._store.clear(name)
+        if not keeps_records:
+            await self._store.clear(name)
         return True
 
     async def close_all(self) -> int:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn
+from mockserver.server.errors import ApiError
 
-__all__ = ["MAX_STORED_BYTES", "Conversation", "MemoryStore", "ResponseRecord", "Store", "StoredItem"]
+__all__ = [
+    "MAX_STORED_BYTES",
+    "Conversation",
+    "MemoryStore",
+    "ResponseRecord",
+    "Store",
+    "StoreUnavailable",
+    "StoredItem",
+    "follow_parents",
+]
 
 #: Bytes of requests, responses and conversations that a store keeps.
 MAX_STORED_BYTES = 256 << 20
@@ -127,14 +137,34 @@ class Conversation(NamedTuple):
         return _EMPTY_CONTEXT.add_items(item for item in self.items if item.created_at > time)
 
 
+class StoreUnavailable(ApiError):
+    """The store cannot be reached, or cannot store any more; `reason` is for the log."""
+
+    def __init__(self, reason: str) -> None:
+        message = "The store of this mock server is unavailable. Try again later."
+        super().__init__(
+            503, "ServiceUnavailable", message, headers=((b"retry-after", b"1"),), detail=f"store: {reason}"
+        )
+        self.reason = reason
+
+
 class Store(Protocol):
-    """Storage for records; asynchronous, so that it may be a server of its own."""
+    """Storage for records; asynchronous, so that it may be a server of its own.
+
+    What a method has returned for is stored. Each raises StoreUnavailable, within a second, if the store fails.
+    """
+
+    is_shared: bool
+    """Whether other servers use it too: then what this server does not need any more may not be cleared."""
 
     async def put(self, record: ResponseRecord) -> None:
         """Store a record; evict the oldest ones to make room."""
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         """Return a record, or None."""
+
+    async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
+        """Return the records that lead to `last`, the oldest first, and `last` itself."""
 
     async def was_evicted(self, session: str, object_id: str) -> bool:
         """Return whether a record or a conversation of this id was evicted to make room."""
@@ -162,6 +192,25 @@ class Store(Protocol):
     async def clear(self, session: str) -> None:
         """Delete all records and conversations of a session."""
 
+    async def ready(self) -> None:
+        """Return if records can be read and stored."""
+
+    async def close(self) -> None:
+        """Close connections; the next use opens them again."""
+
+
+async def follow_parents(
+    get: Callable[[str, str], Awaitable[ResponseRecord | None]], last: ResponseRecord
+) -> list[ResponseRecord]:
+    """Get the records that lead to `last` one by one; return them, the oldest first, and `last` itself."""
+    chain = [last]
+    while (parent_id := chain[-1].parent_id) is not None:
+        parent = await get(last.session, parent_id)
+        if parent is None:
+            break
+        chain.append(parent)
+    return chain[::-1]
+
 
 class MemoryStore:
     """A store in memory: at most `max_records` records, as many conversations, and `max_bytes` for all of them.
@@ -169,6 +218,8 @@ class MemoryStore:
     To make room, the oldest entry of the kind that has more bytes is evicted. The age of a conversation counts
     from its last change. The newest of each kind stays, however large it is.
     """
+
+    is_shared = False
 
     def __init__(self, max_records: int = 10_000, max_bytes: int = MAX_STORED_BYTES) -> None:
         self._max_records = max_records
@@ -191,6 +242,9 @@ class MemoryStore:
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         return self._records.get((session, response_id))
+
+    async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
+        return await follow_parents(self.get, last)
 
     async def was_evicted(self, session: str, object_id: str) -> bool:
         key = (session, object_id)
@@ -238,6 +292,12 @@ class MemoryStore:
             await self.delete_conversation(*key)
         self._evicted = {key for key in self._evicted if key[0] != session}
         self._older_evicted = {key for key in self._older_evicted if key[0] != session}
+
+    async def ready(self) -> None:
+        """Return at once."""
+
+    async def close(self) -> None:
+        """Do nothing: what is stored stays."""
 
     def _make_room(self) -> None:
         """Evict the oldest entries of the kind that has more bytes, but never the newest of a kind."""

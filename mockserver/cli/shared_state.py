@@ -1,0 +1,146 @@
+"""`serve --store` and `serve --workers`: where responses are stored, and what several servers cannot share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mockserver.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mockserver.server.state.sessions import Session
+    from mockserver.server.state.store import Store
+
+__all__ = [
+    "choose_store",
+    "open_checked_store",
+    "require_shareable",
+    "require_shareable_exchanges",
+    "shares_store",
+    "store_lines",
+]
+
+_MEMORY = "memory"
+
+#: Options with state that each process would have for itself, and what that state is.
+_UNSHARED_OPTIONS = {
+    "admin": "stubs, faults and the journal",
+    "admin_token_env": "stubs, faults and the journal",
+    "admin_token_file": "stubs, faults and the journal",
+    "console": "the journal",
+    "report": "the journal",
+    "seed": "the count of equal requests",
+    "fallback": "a budget",
+}
+
+
+def shares_store(settings: Mapping[str, Any]) -> bool:
+    """Whether other processes use the same store."""
+    return settings.get("workers", 1) > 1 or settings.get("store") not in (None, _MEMORY)
+
+
+@contextmanager
+def choose_store(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The URL of the store; for several workers by default a temporary SQLite file, which is removed at the end.
+
+    Raises ConfigurationError.
+    """
+    url = settings["store"]
+    if settings["workers"] > 1 and not hasattr(os, "fork"):
+        raise ConfigurationError(
+            "--workers does not work on this system: start several servers with one --store"
+        )
+    if settings["workers"] == 1 or url not in (None, _MEMORY):
+        yield url or _MEMORY
+        return
+    if url == _MEMORY:
+        raise ConfigurationError(
+            "--store memory is of one process, so a response could be continued only on the worker that created it:"
+            " leave --store out, or use sqlite:PATH or redis://HOST/DB"
+        )
+    folder = tempfile.mkdtemp(prefix="mockserver-")
+    try:
+        yield f"sqlite:{Path(folder) / 'store.sqlite'}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
+    """Raise ConfigurationError if an option has state that is not in the store."""
+    with_ = "--workers" if settings["workers"] > 1 else "a shared --store"
+    unshared = _UNSHARED_OPTIONS | ({"metrics": "counts"} if settings["workers"] > 1 else {})
+    for name, state in unshared.items():
+        value = settings.get(name)
+        if value is not None and value is not False and value != ():  # but 0 is a seed
+            raise ConfigurationError(
+                f"--{name.replace('_', '-')} does not work with {with_}: each process has {state} of its own"
+            )
+    for limit in settings.get("limit") or ():
+        if not limit.startswith("context"):
+            raise ConfigurationError(
+                f"--limit {limit} does not work with {with_}: each process has counts of its own"
+            )
+    for fault in session.faults:
+        if fault.first is not None:
+            raise ConfigurationError(
+                f"--fault {fault.spec} does not work with {with_}: each process counts the first requests for"
+                " itself; use a probability"
+            )
+    require_shareable_exchanges(session)
+
+
+def require_shareable_exchanges(session: Session) -> None:
+    """Raise ConfigurationError if one of a session's exchanges counts, which each process does for itself."""
+    for each in session.user_exchange_index.exchanges:
+        fault = (
+            session.exchange_replies[each.name].delivery.fault
+            if each.name in session.exchange_replies
+            else None
+        )
+        counted = {
+            "times": each.times is not None,
+            "scenario": each.scenario is not None,
+            "fault": fault is not None and fault.first is not None,
+        }
+        for name in (name for name, is_counted in counted.items() if is_counted):
+            raise ConfigurationError(
+                f"exchange {each.name!r}: its {name!r} does not work with --workers or a shared --store: each process"
+                " counts for itself"
+            )
+
+
+def open_checked_store(url: str, size: int | None) -> Store:
+    """A shared store that is ready; ConfigurationError if it is not."""
+    from mockserver.server.state.shared_stores import describe_store, open_shared_store
+    from mockserver.server.state.store import StoreUnavailable
+
+    store = open_shared_store(url, size)
+
+    async def check() -> None:
+        try:
+            await store.ready()
+        finally:
+            await store.close()  # the workers open connections of their own
+
+    try:
+        asyncio.run(check())
+    except StoreUnavailable as error:
+        raise ConfigurationError(f"--store {describe_store(url)} cannot be used: {error.reason}") from None
+    return store
+
+
+def store_lines(url: str, workers: int, *, is_temporary: bool) -> list[str]:
+    """The lines of the banner about workers and their store."""
+    from mockserver.server.state.shared_stores import describe_store
+
+    lines = [f"  workers    {workers}"] if workers > 1 else []
+    if url != _MEMORY:
+        note = " (temporary: removed at the end)" if is_temporary else ""
+        lines.append(f"  store      {describe_store(url)}{note}")
+    return lines

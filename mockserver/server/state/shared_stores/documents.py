@@ -1,0 +1,138 @@
+"""Records and conversations as the JSON documents that shared stores keep.
+
+A document is an object of JSON texts with their sizes in front, so that reading it parses neither requests nor
+responses, and returns the bytes that were stored:
+
+    {"bytes":[241,1034,57],"record":{…},"response":{…},"request":{…}}
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from mockserver.contract.bodies.call_outputs import CallHistory, Turn
+from mockserver.server.state.store import Conversation, ResponseRecord, StoredItem
+from mockserver.wire import json
+
+__all__ = ["SCHEMA_VERSION", "read_conversation", "read_record", "write_conversation", "write_record"]
+
+#: The version of the documents; servers that read different ones cannot share a store.
+SCHEMA_VERSION = 1
+
+_ABSENT = b"null"
+
+
+def write_record(record: ResponseRecord) -> bytes:
+    """A record as a document. The parent's id comes first: a script in Redis follows it."""
+    head = {
+        "parent_id": record.parent_id,
+        "id": record.id,
+        "session": record.session,
+        "turn": record.turn,
+        "created_at": record.created_at,
+        "expires_at": record.expires_at,
+        "stub_name": record.stub_name,
+        "context_tokens": record.context_tokens,
+        "cached_tokens": record.cached_tokens,
+        "cached_until": record.cached_until,
+        "calls": _calls_to_json(record.calls),
+    }
+    return _join(
+        record=json.dumps(head), response=record.response_body, request=record.request_body or _ABSENT
+    )
+
+
+def read_record(document: bytes) -> ResponseRecord:
+    """The record in a document."""
+    head, response, request = _split(document, "record", "response", "request")
+    members = json.loads(head)
+    calls = _calls_from_json(members.pop("calls"))
+    return ResponseRecord(
+        **members,
+        response_body=response,
+        request_body=b"" if request == _ABSENT else request,
+        calls=calls,
+    )
+
+
+def write_conversation(conversation: Conversation) -> bytes:
+    """A conversation as a document."""
+    head = {
+        "id": conversation.id,
+        "session": conversation.session,
+        "created_at": conversation.created_at,
+        "turn": conversation.turn,
+        "stub_name": conversation.stub_name,
+        "cached_tokens": conversation.cached_tokens,
+        "cached_until": conversation.cached_until,
+        "items": [
+            {
+                "id": item.id,
+                "created_at": item.created_at,
+                "tokens": item.tokens,
+                "call_items": item.call_items,
+                "bytes": len(item.body),
+            }
+            for item in conversation.items
+        ],
+    }
+    items = b"[%b]" % b",".join(item.body for item in conversation.items)
+    return _join(conversation=json.dumps(head), metadata=conversation.metadata, items=items)
+
+
+def read_conversation(document: bytes) -> Conversation:
+    """The conversation in a document."""
+    head, metadata, items = _split(document, "conversation", "metadata", "items")
+    members = json.loads(head)
+    stored, at = [], 1
+    for item in members.pop("items"):
+        end = at + item.pop("bytes")
+        call_items = tuple(item.pop("call_items"))
+        stored.append(StoredItem(**item, body=items[at:end], call_items=call_items))
+        at = end + 1
+    return Conversation(**members, metadata=metadata).add_items(tuple(stored))
+
+
+def _calls_to_json(calls: Turn | CallHistory | None) -> dict[str, Any] | None:
+    """The calls of a turn; those of all turns before it as one history."""
+    if calls is None:
+        return None
+    if isinstance(calls, Turn):
+        before = None if calls.before is None else _calls_to_json(calls.before.call_history())
+        return {"items": calls.items, "before": before, "is_complete": calls.is_complete}
+    return {
+        "item_ids": dict(calls.item_ids),
+        "open_calls": calls.open_calls,
+        "answered_calls": sorted(calls.answered_calls),
+        "is_complete": calls.is_complete,
+    }
+
+
+def _calls_from_json(value: dict[str, Any] | None) -> Turn | CallHistory | None:
+    if value is None:
+        return None
+    if "items" in value:
+        return Turn(tuple(value["items"]), _calls_from_json(value["before"]), value["is_complete"])
+    return CallHistory(
+        MappingProxyType(value["item_ids"]),
+        tuple(value["open_calls"]),
+        frozenset(value["answered_calls"]),
+        value["is_complete"],
+    )
+
+
+def _join(**texts: bytes) -> bytes:
+    sizes = ",".join([str(len(each)) for each in texts.values()]).encode()
+    members = b",".join([b'"%b":%b' % (name.encode(), each) for name, each in texts.items()])
+    return b'{"bytes":[%b],%b}' % (sizes, members)
+
+
+def _split(document: bytes, *names: str) -> list[bytes]:
+    start, end = document.index(b"["), document.index(b"]")
+    parts, at = [], end
+    for name, size in zip(names, document[start + 1 : end].split(b","), strict=True):
+        begin = at + len(name) + len(b',"":') + (1 if at == end else 0)
+        at = begin + int(size)
+        parts.append(document[begin:at])
+    return parts

@@ -1,0 +1,287 @@
+"""A store in Redis or Valkey, for servers on any number of machines.
+
+Keys, with the number of times that the session was cleared as its generation:
+
+    mockserver:schema                                   version of the documents
+    mockserver:SESSION:generation
+    mockserver:SESSION:GENERATION:response:ID           expires with the response
+    mockserver:SESSION:GENERATION:conversation:ID
+
+Requests that are handled at the same time share a round trip. A server that does not answer within the time
+limit fails the requests that wait for it; for a moment others fail at once, then the next one tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from math import ceil
+from typing import Any, TypeAlias
+
+from mockserver.errors import ConfigurationError, optional_packages
+from mockserver.server.state.shared_stores.documents import (
+    SCHEMA_VERSION,
+    read_conversation,
+    read_record,
+    write_conversation,
+    write_record,
+)
+from mockserver.server.state.store import Conversation, ResponseRecord, StoreUnavailable
+
+with optional_packages():
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError, ResponseError, WatchError
+
+__all__ = ["RedisStore"]
+
+#: Seconds that a round trip may take, so that a client gets its 503 within a second.
+_TIME_LIMIT = 0.8
+
+#: Seconds after a failure in which requests fail without a new attempt.
+_PAUSE_AFTER_FAILURE = 0.25
+
+_MAX_CONNECTIONS = 32
+
+_SCHEMA_KEY = b"mockserver:schema"
+
+#: Returns up to ARGV[3] documents: that of the response ARGV[2], then that of its parent, and so on.
+_FOLLOW_PARENTS = rb"""
+local documents, id = {}, ARGV[2]
+while id and #documents < tonumber(ARGV[3]) do
+  local document = redis.call('GET', ARGV[1] .. id)
+  if not document then break end
+  documents[#documents + 1] = document
+  id = string.match(document, '^{"bytes":%[[%d,]+%],"record":{"parent_id":"([^"]+)"')
+end
+return documents
+"""
+
+#: Turns of a chain that one call of the script returns, so that other servers need not wait for long.
+_TURNS_AT_ONCE = b"64"
+
+_Command: TypeAlias = tuple[bytes, ...]
+
+
+class RedisStore:
+    """A store in Redis."""
+
+    is_shared = True
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError if the URL is invalid."""
+        self._url = url
+        self._client: Redis | None = None
+        self._has_checked_schema = False
+        self._retry_at = 0.0
+        self._last_failure = ""
+        self._waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._generations: dict[str, bytes] = {}
+        """Of the sessions that were cleared."""
+        try:
+            self._new_client()
+        except ValueError as error:
+            raise ConfigurationError(f"--store: {error}") from None
+
+    async def put(self, record: ResponseRecord) -> None:
+        document = write_record(record)
+        seconds = b"%d" % max(1, ceil(record.expires_at - record.created_at))
+
+        def set_record(generation: bytes) -> _Command:
+            key = _key(record.session, generation, b"response", record.id)
+            return b"SET", key, document, b"EX", seconds
+
+        await self._run_in_session(record.session, set_record)
+
+    async def get(self, session: str, response_id: str) -> ResponseRecord | None:
+        document = await self._get(session, b"response", response_id)
+        return None if document is None else read_record(document)
+
+    async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
+        chain = [last]
+        prefix = _key(last.session, self._generation(last.session), b"response", "")
+        while (parent_id := chain[-1].parent_id) is not None:
+            command = (b"EVAL", _FOLLOW_PARENTS, b"0", prefix, parent_id.encode(), _TURNS_AT_ONCE)
+            (documents,) = await self._run(command)
+            if not documents:
+                break
+            chain += map(read_record, documents)
+        return chain[::-1]
+
+    async def was_evicted(self, session: str, object_id: str) -> bool:
+        return False  # Redis does not tell
+
+    async def delete(self, session: str, response_id: str) -> bool:
+        return await self._delete(session, b"response", response_id)
+
+    async def put_conversation(self, conversation: Conversation) -> None:
+        document = write_conversation(conversation)
+
+        def set_conversation(generation: bytes) -> _Command:
+            return b"SET", _key(conversation.session, generation, b"conversation", conversation.id), document
+
+        await self._run_in_session(conversation.session, set_conversation)
+
+    async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
+        document = await self._get(session, b"conversation", conversation_id)
+        return None if document is None else read_conversation(document)
+
+    async def update_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        while True:
+            # Reads the generation, too.
+            if await self._get(session, b"conversation", conversation_id) is None:
+                return None
+            key = _key(session, self._generation(session), b"conversation", conversation_id)
+            async with self._connected() as client, client.pipeline() as pipeline:
+                await pipeline.watch(key, _generation_key(session))
+                document = await pipeline.get(key)
+                if not isinstance(document, bytes):  # it was deleted meanwhile
+                    continue
+                after = change(read_conversation(document))
+                pipeline.multi()  # type: ignore[no-untyped-call]
+                pipeline.set(key, write_conversation(after))
+                try:
+                    await pipeline.execute()
+                except WatchError:
+                    continue
+                return after
+
+    async def delete_conversation(self, session: str, conversation_id: str) -> bool:
+        return await self._delete(session, b"conversation", conversation_id)
+
+    async def clear(self, session: str) -> None:
+        (generation,) = await self._run((b"INCR", _generation_key(session)))
+        self._generations[session] = b"%d" % generation
+
+    async def ready(self) -> None:
+        await self._run((b"PING",))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _get(self, session: str, kind: bytes, object_id: str) -> bytes | None:
+        def get(generation: bytes) -> _Command:
+            return b"GET", _key(session, generation, kind, object_id)
+
+        document: bytes | None = await self._run_in_session(session, get)
+        return document
+
+    async def _delete(self, session: str, kind: bytes, object_id: str) -> bool:
+        def delete(generation: bytes) -> _Command:
+            return b"DEL", _key(session, generation, kind, object_id)
+
+        return bool(await self._run_in_session(session, delete))
+
+    async def _run_in_session(self, session: str, command: Callable[[bytes], _Command]) -> Any:
+        """The reply to a command in the session's generation; run again if another server has cleared it."""
+        while True:
+            generation = self._generation(session)
+            reply, current = await self._run(command(generation), (b"GET", _generation_key(session)))
+            if (current or b"0") == generation:
+                return reply
+            self._generations[session] = current or b"0"
+
+    def _generation(self, session: str) -> bytes:
+        return self._generations.get(session, b"0")
+
+    async def _run(self, *commands: _Command) -> list[Any]:
+        """The replies to commands, in one round trip with those that other requests run now."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._send_waiting)
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        self._waiting.append((commands, future))
+        return await future
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        task = asyncio.get_running_loop().create_task(self._send(waiting))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]]) -> None:
+        try:
+            async with self._connected() as client:
+                pipeline = client.pipeline(transaction=False)
+                for commands, _ in waiting:
+                    for command in commands:
+                        pipeline.execute_command(*command)
+                replies = iter(await pipeline.execute(raise_on_error=False))
+            for commands, future in waiting:
+                _settle(future, [next(replies) for _ in commands])
+        except StoreUnavailable as error:
+            for _, future in waiting:
+                _settle(future, [error])
+        finally:
+            for _, future in waiting:
+                _settle(future, [StoreUnavailable("the connection is closed")])
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Redis]:
+        """The client, for the time limit; whatever fails in the block is StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._retry_at:
+            raise StoreUnavailable(self._last_failure)
+        try:
+            async with asyncio.timeout(_TIME_LIMIT):
+                if self._client is None:
+                    self._client = self._new_client()
+                if not self._has_checked_schema:
+                    await self._check_schema(self._client)
+                yield self._client
+        except ResponseError as error:  # it answers, but refuses this: it is full, or read-only
+            raise StoreUnavailable(str(error)) from None
+        except (RedisError, OSError) as error:  # also TimeoutError
+            self._last_failure = str(error) or f"no reply within {_TIME_LIMIT} s"
+            self._retry_at = loop.time() + _PAUSE_AFTER_FAILURE
+            self._has_checked_schema = False
+            raise StoreUnavailable(self._last_failure) from None
+
+    def _new_client(self) -> Redis:
+        # A connection that was closed meanwhile fails at its next use: try that once more.
+        pool = BlockingConnectionPool.from_url(
+            self._url, max_connections=_MAX_CONNECTIONS, timeout=None, retry=Retry(NoBackoff(), 1)
+        )
+        pool.connection_kwargs["decode_responses"] = False  # whatever the URL says
+        return Redis.from_pool(pool)
+
+    async def _check_schema(self, client: Redis) -> None:
+        """Mark the database as ours; StoreUnavailable if a server with other documents uses it."""
+        own = b"%d" % SCHEMA_VERSION
+        await client.set(_SCHEMA_KEY, own, nx=True)
+        version = await client.get(_SCHEMA_KEY)
+        if version != own:
+            shown = version.decode(errors="replace")[:20] if isinstance(version, bytes) else version
+            raise StoreUnavailable(
+                f"a mockserver of another version uses it (schema {shown}, not {SCHEMA_VERSION})"
+            )
+        self._has_checked_schema = True
+
+
+def _settle(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
+    """Give a request its replies, or StoreUnavailable if one of them is an error."""
+    if future.done():  # settled before, or its request has ended
+        return
+    failure = next((each for each in replies if isinstance(each, Exception)), None)
+    if failure is None:
+        future.set_result(replies)
+    else:
+        reason = failure.reason if isinstance(failure, StoreUnavailable) else str(failure)
+        future.set_exception(StoreUnavailable(reason))
+
+
+def _generation_key(session: str) -> bytes:
+    return b"mockserver:%b:generation" % session.encode()
+
+
+def _key(session: str, generation: bytes, kind: bytes, object_id: str) -> bytes:
+    return b"mockserver:%b:%b:%b:%b" % (session.encode(), generation, kind, object_id.encode())

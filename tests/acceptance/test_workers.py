@@ -1,0 +1,209 @@
+"""`mockserver serve --workers N --store STORE`: a conversation that begins on one process continues on any other."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
+from tests.redis_server import RedisServer, needs_redis
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc"),
+]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def post(base_url: str, body: dict[str, Any]) -> httpx.Response:
+    """Create a response over a connection of its own, which any worker may accept."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    return httpx.post(
+        f"{base_url}/responses", json={"model": MODEL, **body}, headers=headers, trust_env=False
+    )
+
+
+def play_chain(base_url: str, turns: int = 5) -> list[dict[str, Any]]:
+    """The responses of a chain of turns, each over a connection of its own."""
+    responses: list[dict[str, Any]] = []
+    for turn in range(turns):
+        earlier = {"previous_response_id": responses[-1]["id"]} if responses else {}
+        reply = post(base_url, {"input": f"This is turn {turn}.", **earlier})
+        assert reply.status_code == 200, reply.text
+        responses.append(reply.json())
+    return responses
+
+
+def workers_in(server: ServerProcess) -> Counter[str]:
+    """How many requests each worker logged."""
+    return Counter(line.partition("]")[0][1:] for line in server.stderr_text.splitlines() if line[0] == "[")
+
+
+def worker_processes(server: ServerProcess) -> set[int]:
+    pid = server.process.pid
+    try:
+        return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    except FileNotFoundError:  # it has ended
+        return set()
+
+
+def added_tokens(chain: list[dict[str, Any]]) -> set[int]:
+    """How many tokens each turn adds to the context of the turn before."""
+    usages = [response["usage"] for response in chain]
+    return {after["input_tokens"] - before["total_tokens"] for before, after in pairwise(usages)}
+
+
+def test_chains_continue_on_any_worker(start_server: StartServer) -> None:
+    server = start_server("--workers", "2")
+    chains: list[list[dict[str, Any]]] = []
+    while len(workers_in(server)) < 2:
+        assert len(chains) < 200, "one worker gets all requests"
+        with ThreadPoolExecutor(4) as pool:
+            chains += pool.map(play_chain, [server.base_url] * 4)
+        time.sleep(0.1)  # a line can come just after its reply
+    # The inputs are equally long.
+    assert len(set.union(*map(added_tokens, chains))) == 1
+    assert len({response["id"] for chain in chains for response in chain}) == 5 * len(chains)
+    assert server.stdout_text.count("Serving") == 1
+    assert "  workers    2" in server.stdout_text
+    store = server.stdout_text.partition("sqlite:")[2].partition(" ")[0]
+    assert Path(store).exists()
+    assert server.stop() == 0
+    assert not Path(store).parent.exists()
+
+
+def test_a_worker_that_dies_is_replaced_and_its_responses_stay(start_server: StartServer) -> None:
+    server = start_server("--workers", "2", "--log-format", "json")
+    before = worker_processes(server)
+    first = post(server.base_url, {"input": "Hello!"}).json()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(worker_processes(server) - before) == 2, "two new workers")
+    reply = post(server.base_url, {"input": "Go on.", "previous_response_id": first["id"]})
+    assert reply.status_code == 200, reply.text
+    assert server.stderr_text.count("SIGKILL; a new one takes its place") == 2
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_workers_that_die_again_and_again_end_the_server(start_server: StartServer) -> None:
+    server = start_server("--workers", "1", "--store", "memory")
+    assert server.stop() == 0
+    server = start_server("--workers", "2")
+    while server.process.poll() is None:
+        for pid in worker_processes(server):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert server.process.wait() == 1
+    assert "giving up, because 6 in a row ended soon after their start" in server.stderr_text
+
+
+def test_a_second_signal_aborts_open_requests(start_server: StartServer) -> None:
+    server = start_server("--workers", "2", "--fault", "stall")
+    body = {"model": MODEL, "input": "Hello!", "stream": True}
+    with server.client.stream("POST", "/responses", json=body) as reply:
+        chunks = reply.iter_bytes()
+        next(chunks)
+        server.process.send_signal(signal.SIGINT)
+        assert server.stop(signal.SIGINT) == 0
+        with pytest.raises(httpx.HTTPError):
+            b"".join(chunks)
+
+
+@needs_redis
+def test_a_redis_that_is_away_is_a_503_until_it_is_back(
+    start_server: StartServer, redis: RedisServer
+) -> None:
+    server = start_server("--workers", "2", "--store", redis.url)
+    responses = play_chain(server.base_url, 2)
+    assert httpx.get(f"{server.root_url}/ready").status_code == 200
+    redis.kill()
+    last = {"previous_response_id": responses[-1]["id"]}
+    for body in ({"input": "Hello!"}, {"input": "Hello!", "stream": True}, {"input": "Go on.", **last}):
+        reply = post(server.base_url, body)
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        assert reply.json() == {
+            "code": "ServiceUnavailable",
+            "message": "The store of this mock server is unavailable. Try again later.",
+            "request_id": reply.headers["x-request-id"],
+        }
+    assert httpx.get(f"{server.root_url}/ready").status_code == 503
+    assert httpx.get(f"{server.root_url}/health").status_code == 200
+    redis.start()
+    wait_until(
+        lambda: httpx.get(f"{server.root_url}/ready").status_code == 200, "a server that is ready again"
+    )
+    wait_until(lambda: post(server.base_url, {"input": "Go on.", **last}).status_code == 200, "the chain")
+    assert "store: " in server.stderr_text
+
+
+@needs_redis
+def test_a_redis_that_hangs_is_a_503(start_server: StartServer, redis: RedisServer) -> None:
+    server = start_server("--store", redis.url)
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        assert post(server.base_url, {"input": "Hello!"}).status_code == 503
+    finally:
+        redis.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: post(server.base_url, {"input": "Hello!"}).status_code == 200, "a reply")
+
+
+def test_a_disk_that_is_full_is_a_503_until_it_has_room(start_server: StartServer, tmp_path: Path) -> None:
+    file = tmp_path / "store.sqlite"
+    server = start_server("--store", f"sqlite:{file}")
+    first = post(server.base_url, {"input": "Hello!"}).json()
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    for body in ({"input": "Hello!"}, {"input": "Hello!", "stream": True}):
+        reply = post(server.base_url, body)
+        assert (reply.status_code, reply.json()["code"]) == (503, "ServiceUnavailable")
+    assert httpx.get(f"{server.root_url}/ready").status_code == 503
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+    assert httpx.get(f"{server.root_url}/ready").status_code == 200
+    reply = post(server.base_url, {"input": "Go on.", "previous_response_id": first["id"]})
+    assert reply.status_code == 200, reply.text
+
+
+def test_a_database_that_another_process_locks_is_a_503(start_server: StartServer, tmp_path: Path) -> None:
+    file = tmp_path / "store.sqlite"
+    server = start_server("--store", f"sqlite:{file}")
+    with sqlite3.connect(file, isolation_level=None) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert post(server.base_url, {"input": "Hello!"}).status_code == 503
+        connection.execute("ROLLBACK")
+    connection.close()
+    assert post(server.base_url, {"input": "Hello!"}).status_code == 200
+
+
+def test_responses_outlive_the_server(start_server: StartServer, tmp_path: Path) -> None:
+    options = ("--profile", "qwen-2026-05", "--store", f"sqlite:{tmp_path / 'store.sqlite'}")
+    server = start_server(*options)
+    first = post(server.base_url, {"input": "Hello!"}).json()
+    assert server.stop() == 0
+    server = start_server(*options)
+    second = post(server.base_url, {"input": "Go on.", "previous_response_id": first["id"]}).json()
+    assert server.client.get(f"/responses/{first['id']}").json()["output"] == first["output"]
+    items = server.client.get(f"/responses/{second['id']}/input_items", params={"order": "asc"}).json()[
+        "data"
+    ]
+    texts = [item["content"][0]["text"] for item in items]
+    assert texts == ["Hello!", first["output"][-1]["content"][0]["text"], "Go on."]

@@ -1,0 +1,241 @@
+"""The stores that several servers share do what the memory store does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockserver.contract.bodies.call_outputs import NO_HISTORY, Turn
+from mockserver.errors import ConfigurationError
+from mockserver.server.errors import ApiError
+from mockserver.server.state.shared_stores import describe_store, open_shared_store
+from mockserver.server.state.store import (
+    Conversation,
+    MemoryStore,
+    ResponseRecord,
+    Store,
+    StoredItem,
+    StoreUnavailable,
+)
+from tests.redis_server import RedisServer, needs_redis
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=needs_redis)])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Opens the store; in memory, the same one each time."""
+    if request.param == "memory":
+        memory = MemoryStore()
+        yield lambda: memory
+    elif request.param == "sqlite":
+        yield lambda: open_shared_store(f"sqlite:{tmp_path / 'store'}")
+    else:
+        server = RedisServer(tmp_path)
+        yield lambda: open_shared_store(server.url)
+        server.stop()
+
+
+def run(store: Store, scenario: Callable[[], Awaitable[Any]]) -> Any:
+    """Run a scenario and close the store."""
+
+    async def main() -> Any:
+        try:
+            return await scenario()
+        finally:
+            await store.close()
+
+    return asyncio.run(main())
+
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed"}
+
+
+def record(name: str, parent: str | None = None, **members: Any) -> ResponseRecord:
+    turn = ResponseRecord(
+        name, "s", parent, 1, 5.0, 6e9, 'a "stub" with ,"response": in it', 40, b'{"a": [1]}'
+    )
+    return turn._replace(**members)
+
+
+def test_a_record_comes_back_as_it_was_stored(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    earlier = Turn((CALL,), NO_HISTORY)
+    records = [
+        record("a"),
+        record("b", "a", request_body=b'{"input":  "\xc3\xa9"}', cached_tokens=3, cached_until=9.5),
+        record("c", "b", calls=earlier),
+        record("d", "c", calls=Turn(({**CALL, "call_id": "call_2"},), earlier)),
+        record("e", "d", calls=Turn((), earlier).call_history()),
+    ]
+
+    async def scenario() -> None:
+        for each in records:
+            await store.put(each)
+        for each in records:
+            found = await store.get("s", each.id)
+            assert found is not None
+            assert found._replace(calls=None) == each._replace(calls=None)
+            # Turns before the last one come back as one history.
+            calls = (found.calls and found.calls.call_history(), each.calls and each.calls.call_history())
+            assert calls[0] == calls[1]
+        assert await store.get("s", "unknown") is None
+        assert await store.get("other", "a") is None
+
+    run(store, scenario)
+
+
+def test_a_chain_of_many_turns_comes_back_in_order(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+
+    async def scenario() -> None:
+        records = [record(f"r{index}", f"r{index - 1}" if index else None) for index in range(150)]
+        for each in records:
+            await store.put(each)
+        assert await store.get_chain(records[-1]) == records
+        assert await store.get_chain(records[0]) == records[:1]
+        await store.delete("s", "r100")
+        assert await store.get_chain(records[-1]) == records[101:]
+
+    run(store, scenario)
+
+
+def test_another_server_finds_what_is_stored_until_it_is_cleared(open_store: Callable[[], Store]) -> None:
+    one, two = open_store(), open_store()
+
+    async def scenario() -> None:
+        await one.put(record("a"))
+        await one.put_conversation(Conversation("c", "s", 0.0, b"{}"))
+        assert await two.get("s", "a") == record("a")
+        await two.clear("s")
+        assert await one.get("s", "a") is None
+        assert await one.get_conversation("s", "c") is None
+        await one.put(record("b"))
+        assert await two.get("s", "b") == record("b")
+        assert await two.delete("s", "b")
+        assert not await one.delete("s", "b")
+        await one.ready()
+        await two.close()
+
+    run(one, scenario)
+
+
+def with_item(name: str) -> Callable[[Conversation], Conversation]:
+    def change(before: Conversation) -> Conversation:
+        item = StoredItem(name, 7.0, 2, json.dumps({"id": name, "deep": [[]]}).encode(), (CALL,))
+        return before.add_items((item,))._replace(turn=before.turn + 1, stub_name="s")
+
+    return change
+
+
+def test_concurrent_turns_of_a_conversation_are_all_kept(open_store: Callable[[], Store]) -> None:
+    one, two = open_store(), open_store()
+
+    async def scenario() -> None:
+        await one.put_conversation(Conversation("c", "s", 0.0, b'{"topic": "tea"}'))
+        names = [f"i{index}" for index in range(20)]
+        turns = [
+            store.update_conversation("s", "c", with_item(name))
+            for store, name in zip([one, two] * 10, names, strict=True)
+        ]
+        assert all(await asyncio.gather(*turns))
+        found = await two.get_conversation("s", "c")
+        assert found is not None
+        assert sorted(item.id for item in found.items) == sorted(names)
+        assert (found.turn, found.metadata, found.context.tokens) == (20, b'{"topic": "tea"}', 40)
+        assert found.context.has_function_calls
+        assert found.items[0].body == with_item(found.items[0].id)(found._replace(items=())).items[0].body
+        assert await one.update_conversation("s", "unknown", with_item("x")) is None
+        await two.close()
+
+    run(one, scenario)
+
+
+def test_a_change_that_is_refused_changes_nothing(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+
+    def refuse(_: Conversation) -> Conversation:
+        raise ApiError(413, "TooLarge", "too large")
+
+    async def scenario() -> None:
+        await store.put_conversation(Conversation("c", "s", 0.0, b"{}"))
+        with pytest.raises(ApiError, match="413"):
+            await store.update_conversation("s", "c", refuse)
+        assert await store.get_conversation("s", "c") == Conversation("c", "s", 0.0, b"{}")
+        assert await store.delete_conversation("s", "c")
+        assert not await store.delete_conversation("s", "c")
+
+    run(store, scenario)
+
+
+def test_an_sqlite_store_drops_the_oldest_and_the_expired(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}", 300)
+
+    async def scenario() -> None:
+        for index in range(1025):
+            await store.put(record(f"r{index}", expires_at=6e9))
+        assert await store.get("s", "r724") is None
+        assert await store.get("s", "r725") is not None
+        for index in range(256):
+            await store.put(record(f"x{index}", expires_at=6e9))
+
+    run(store, scenario)
+
+
+@pytest.mark.parametrize("kind", ["application", "version", "text"])
+def test_a_file_of_another_program_or_version_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "store"
+    if kind == "text":
+        path.write_text("hello " * 1000)
+    else:
+        if kind == "version":
+            own = open_shared_store(f"sqlite:{path}")
+            run(own, own.ready)
+        with sqlite3.connect(path) as connection:
+            statements = {"version": "PRAGMA user_version = 99", "application": "CREATE TABLE t (x)"}
+            connection.execute(statements[kind])
+    store = open_shared_store(f"sqlite:{path}")
+    words = {"version": "schema 99, not 1", "application": "another program", "text": "not a database"}
+    with pytest.raises(StoreUnavailable) as raised:
+        run(store, store.ready)
+    assert words[kind] in raised.value.reason
+
+
+@needs_redis
+def test_redis_shows_documents_that_expire(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    store = open_shared_store(server.url)
+    run(store, lambda: store.put(record("a", created_at=0.0, expires_at=7 * 86400.0)))
+    document = json.loads(server.run("GET", "mockserver:s:0:response:a"))
+    assert document["record"]["id"] == "a"
+    assert document["response"] == {"a": [1]}
+    assert 600_000 < int(server.run("TTL", "mockserver:s:0:response:a")) <= 604_800
+    server.stop()
+
+
+@needs_redis
+def test_a_redis_database_of_another_version_is_refused(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.run("SET", "mockserver:schema", "99")
+    store = open_shared_store(server.url)
+    with pytest.raises(StoreUnavailable) as raised:
+        run(store, store.ready)
+    assert "schema 99, not 1" in raised.value.reason
+    server.run("DEL", "mockserver:schema")
+    run(store, store.ready)
+    server.stop()
+
+
+@pytest.mark.parametrize("url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0"])
+def test_an_unusable_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--store"):
+        open_shared_store(url)
+
+
+def test_a_store_is_described_without_its_password() -> None:
+    assert describe_store("rediss://me:secret@cache:6380/2?password=secret") == "rediss://cache:6380/2"
+    assert describe_store("sqlite:/tmp/a@b") == "sqlite:/tmp/a@b"
