@@ -31,6 +31,11 @@ def sample_text(name: str, language: str) -> str:
     return SETUP.get(language, "") + text if name.startswith("migrate-") else text
 
 
+def text_in_the_document(text: str) -> str:
+    """A sample byte for byte as the document's text dump has it: no line is indented."""
+    return "\n".join(line.lstrip() for line in text.split("\n"))
+
+
 def write_program(text: str, language: str, folder: Path) -> Sequence[str | Path]:
     """Write a program's text to a file; the command that runs it."""
     command: list[str | Path]

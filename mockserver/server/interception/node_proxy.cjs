@@ -75,7 +75,7 @@ const connect = tls.connect;
 
 // tls.connect(options), (port, options), (port, host, options), each with a callback at its end.
 tls.connect = function (...values) {
-  const callback = typeof values.at(-1) === "function" ? values.pop() : undefined;
+  const callback = typeof values[values.length - 1] === "function" ? values.pop() : undefined;
   const options = { ...values.find((each) => each !== null && typeof each === "object") };
   if (typeof values[0] === "number" || typeof values[0] === "string") options.port = values[0];
   if (typeof values[1] === "string") options.host = values[1];

@@ -26,6 +26,6 @@ agent.destroy();
 
 const socket = connect(443, HOST, { servername: HOST }, () => {
   console.log("authorized", socket.authorized);
-  socket.end("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 });
 socket.once("data", (data) => console.log(data.toString().split("\r\n")[0]));
