@@ -166,25 +166,27 @@ def resize_message(script: Script, language: str, text_seed: int, tokens: int) -
     It has no reasoning if that leaves no room for the message. A script that ends with something else is unchanged.
     """
     *before, last = script.items
-    if not isinstance(last, Message):
-        return script
-    used = sum(map(count_item_tokens, before))
-    if used >= tokens:
-        before = [each for each in before if not isinstance(each, Reasoning)]
-        used = sum(map(count_item_tokens, before))
-    return Script((*before, _message_of_tokens(language, text_seed % POOL_SIZE, max(1, tokens - used))))
+    return (
+        _resize(tuple(before), language, text_seed % POOL_SIZE, tokens)
+        if isinstance(last, Message)
+        else script
+    )
 
 
 @lru_cache(maxsize=256)
-def _message_of_tokens(language: str, pick: int, tokens: int) -> Message:
-    """A message of exactly this length, of texts in the pool from this one on."""
+def _resize(before: tuple[Item, ...], language: str, pick: int, tokens: int) -> Script:
+    """A script of these items and a message, of texts in the pool from this one on."""
+    used = sum(map(count_item_tokens, before))
+    if used >= tokens:
+        before = tuple(each for each in before if not isinstance(each, Reasoning))
+        used = sum(map(count_item_tokens, before))
     texts: list[str] = []
-    missing = tokens
+    size = missing = max(1, tokens - used)
     while missing > 0:
         texts.append(text_from_pool(language, pick + len(texts)))
         missing -= count_tokens(texts[-1])
-    text = first_tokens("\n\n".join(texts), tokens)
-    return Message(chunk_text(text, _chunk_sizes(pick, tokens)))
+    text = first_tokens("\n\n".join(texts), size)
+    return Script((*before, Message(chunk_text(text, _chunk_sizes(pick, size)))))
 
 
 def complete_tool_call(call: ToolCall) -> ToolCall:
