@@ -15,6 +15,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from mockserver.contract.findings import Finding
 from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.profiles import Profile
@@ -24,6 +26,7 @@ __all__ = [
     "UNKNOWN_HISTORY",
     "CallHistory",
     "Turn",
+    "check_arguments_sent",
     "check_call_outputs",
     "read_call_history",
     "select_call_items",
@@ -35,6 +38,14 @@ _VENDOR_TEXT = (
     "<400> InternalError.Algo.InvalidParameter: messages with role "
     '"tool" must be a response to a preceeding message with "tool_calls".'
 )
+
+#: What it answers to arguments that are not JSON (HKUDS/nanobot issue 1487, March 2026).
+_ARGUMENTS_TEXT = (
+    '<400> InternalError.Algo.InvalidParameter: The "function.arguments" parameter of the code model '
+    "must be in JSON format."
+)
+#: Characters of arguments that are parsed: no other request is answered meanwhile.
+_MAX_PARSED_CHARACTERS = 1 << 20
 
 #: Items that stand for others, which the request does not show.
 _OPAQUE_TYPES = frozenset({"item_reference", "compaction"})
@@ -142,7 +153,7 @@ class Turn:
 def check_call_outputs(
     request: Mapping[str, Any], profile: Profile, history: CallHistory | None = None
 ) -> list[Finding]:
-    """REQ-007, REQ-013, REQ-014 and REQ-015 on a valid create request.
+    """REQ-007, REQ-013, REQ-014, REQ-015 and REQ-020 on a valid create request.
 
     `history` has the calls of the turns that the request continues. Without it, a request that continues a
     response or a conversation is checked as far as its own input allows.
@@ -152,6 +163,7 @@ def check_call_outputs(
     findings = [
         *_check_input(request.get("input"), history, is_first_turn=_is_first_turn(request)),
         *_check_function_names(request.get("tools")),
+        *_check_arguments(request.get("input")),
     ]
     return findings_for_profile(map(_add_service_message, limit_findings(findings)), profile.name)
 
@@ -277,8 +289,25 @@ def _check_function_names(tools: Any) -> Iterator[Finding]:
         names.add(name)
 
 
+def _check_arguments(items: Any) -> Iterator[Finding]:
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if item.__class__ is dict and item.get("type") == "function_call":
+            yield from check_arguments_sent(item.get("arguments"), f"/input/{index}/arguments")
+
+
+def check_arguments_sent(arguments: Any, pointer: str) -> Iterator[Finding]:
+    """REQ-020 on the arguments of a call that a client sends back."""
+    if not isinstance(arguments, str) or not arguments or len(arguments) > _MAX_PARSED_CHARACTERS:
+        return
+    try:
+        orjson.loads(arguments)
+    except ValueError:
+        finding = make_finding("REQ-020", pointer, "the arguments are not JSON", got=arguments)
+        yield replace(finding, service_message=_ARGUMENTS_TEXT)
+
+
 def _add_service_message(finding: Finding) -> Finding:
-    if finding.rule == "REQ-015":
+    if finding.rule in ("REQ-015", "REQ-020"):
         return finding
     return replace(finding, service_message=f"{_VENDOR_TEXT} {finding.message}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from mockserver.contract.bodies.call_outputs import check_arguments_sent
 from mockserver.contract.bodies.requests import (
     check_thinking_switch,
     is_thinking_enabled,
@@ -80,7 +81,7 @@ def _check_contents(value: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_tool_messages(messages: list[dict[str, Any]]) -> Iterator[Finding]:
-    """REQ-007, REQ-013, REQ-014 and REQ-015: tool messages answer the calls of the message before them."""
+    """REQ-007, REQ-013, REQ-014, REQ-015 and REQ-020: tool messages answer the calls of the message before them."""
     open_calls: dict[str, str] = {}
     call_ids: set[str] = set()
     mismatches = 0
@@ -92,6 +93,8 @@ def _check_tool_messages(messages: list[dict[str, Any]]) -> Iterator[Finding]:
                 pointer = f"/messages/{at}/tool_calls/{index}/id"
                 if call["id"] in call_ids:
                     yield make_finding("REQ-015", pointer, "another call has this id", got=call["id"])
+                arguments = f"/messages/{at}/tool_calls/{index}/function/arguments"
+                yield from check_arguments_sent(call["function"]["arguments"], arguments)
                 open_calls[call["id"]] = pointer
                 call_ids.add(call["id"])
             continue

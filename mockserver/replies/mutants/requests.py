@@ -176,6 +176,12 @@ def add_file_without_url(request: Event, chooser: Chooser, profile: Profile) -> 
     }
 
 
+@breaks("REQ-020", "request")
+def break_arguments(request: Event, chooser: Chooser, profile: Profile) -> Event:
+    arguments = chooser.choose(['{"city": ', "Paris", "{'city': 'Paris'}", '{"a":1}{"b":2}'], "way")
+    return {**request, "input": [*_input_items(request), {**_CALL, "arguments": arguments}, dict(_OUTPUT)]}
+
+
 @breaks("SCH-005", "request")
 def add_unknown_input(request: Event, chooser: Chooser, profile: Profile) -> Event:
     unknown = chooser.choose([{"type": "x_item"}, {"role": "user", "content": [{"type": "x_part"}]}], "way")

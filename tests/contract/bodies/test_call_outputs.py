@@ -9,7 +9,7 @@ import pytest
 from mockserver.contract.bodies.call_outputs import CallHistory, Turn, read_call_history
 from mockserver.contract.check import check_request
 from mockserver.contract.findings import Severity
-from mockserver.profiles import profile_names
+from mockserver.profiles import load_profile, profile_names
 from tests.contract.samples import MODEL
 
 USER = {"role": "user", "content": "Weather in Paris and Rome?"}
@@ -27,6 +27,37 @@ def output(call_id: str) -> dict[str, Any]:
 def findings_of(items: Any, history: CallHistory | None = None, **members: Any) -> list[tuple[str, str]]:
     request = {"model": MODEL, "input": items, **members}
     return [(each.rule, each.pointer) for each in check_request(request, history=history)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_json"),
+    [
+        ("{}", True),
+        ('{"city": "Paris"}', True),
+        ("null", True),
+        ("", True),  # whether the service refuses them is not known
+        ('{"city": "Pa', False),
+        ("Paris", False),
+        ("{'city': 'Paris'}", False),
+        (" ", False),
+        ("[" * 2_000_000, True),  # too long to be parsed
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_arguments_of_a_call_that_comes_back_are_json(arguments: str, is_json: bool) -> None:
+    expected = [] if is_json else [("REQ-020", "/input/1/arguments")]
+    assert findings_of([USER, call(1, arguments=arguments), output("call_1")]) == expected
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_only_the_service_refuses_arguments_that_are_not_json(profile: str) -> None:
+    items = [USER, {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{"}, output("c")]
+    request = {
+        "model": load_profile(profile).models[0] if load_profile(profile).models else MODEL,
+        "input": items,
+    }
+    (finding,) = (each for each in check_request(request, profile) if each.rule == "REQ-020")
+    assert finding.severity is (Severity.ERROR if profile.startswith("qwen-") else Severity.WARNING)
 
 
 @pytest.mark.parametrize(
