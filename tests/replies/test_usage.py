@@ -91,4 +91,6 @@ def test_x_details_row() -> None:
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_ascii_texts_have_the_tokens_of_the_general_pattern(text: str) -> None:
+    long = text * (400 // max(1, len(text)) + 1)
     assert count_tokens(text) == len(TOKEN_PATTERN.findall(text))
+    assert count_tokens(long) == len(TOKEN_PATTERN.findall(long))

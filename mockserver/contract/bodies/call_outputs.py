@@ -28,6 +28,7 @@ __all__ = [
     "Turn",
     "check_arguments_sent",
     "check_call_outputs",
+    "has_only_messages",
     "read_call_history",
     "select_call_items",
     "unchecked_call_outputs",
@@ -100,12 +101,25 @@ def select_call_items(items: Any) -> tuple[Mapping[str, Any], ...]:
     """The calls, outputs and opaque items in a request's input or a response's output, without their texts."""
     return tuple(
         {name: item[name] for name in _CALL_MEMBERS if name in item}
-        for item in (items if isinstance(items, Iterable) and not isinstance(items, str) else ())
-        if item.__class__ is dict
-        # Most items are messages, and of histories there are many.
-        and ("call_id" in item or item.get("type", "message") != "message")
-        and (_text_member(item, "call_id") is not None or _text_member(item, "type") in _OPAQUE_TYPES)
+        for _, item in _items_beside_messages(items)
+        if _text_member(item, "call_id") is not None or _text_member(item, "type") in _OPAQUE_TYPES
     )
+
+
+def has_only_messages(items: Any) -> bool:
+    """Whether no item of a valid request's input calls, answers or stands for others: most histories have none."""
+    return not _items_beside_messages(items)
+
+
+def _items_beside_messages(items: Any) -> list[tuple[int, dict[str, Any]]]:
+    """The items that may be calls, outputs or opaque, each with its index."""
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        return []
+    return [
+        (index, item)
+        for index, item in enumerate(items)
+        if item.__class__ is dict and ("call_id" in item or item.get("type", "message") != "message")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +243,7 @@ class _Calls:
 def _check_input(items: Any, history: CallHistory, *, is_first_turn: bool) -> Iterator[Finding]:
     calls = _Calls(history)
     mismatches = 0
-    # A message neither calls nor answers, and of histories there are many.
-    relevant = [
-        (index, item)
-        for index, item in enumerate(items if isinstance(items, list) else ())
-        if item.__class__ is dict and ("call_id" in item or item.get("type", "message") != "message")
-    ]
+    relevant = _items_beside_messages(items)
     for index, item in relevant:
         call_id = _text_member(item, "call_id")
         finding = None

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs
+from mockserver.contract.bodies.call_outputs import CallHistory, check_call_outputs, has_only_messages
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.contract.schema.registry import load_schemas
@@ -130,7 +130,7 @@ class RequestChecker:
             and _are_distinct_functions(value.get("tools"))
             and _DEPENDENT_PARAMETERS.isdisjoint(value)
             and ("enable_thinking" not in value or self._profile.thinking[value["model"]] != "always")
-            and (value["input"].__class__ is str or not check_call_outputs(value, self._profile, history))
+            and (has_only_messages(value["input"]) or not check_call_outputs(value, self._profile, history))
         ):
             return []
         return self._check_fully(value, history, is_closed_valid=is_closed_valid)

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn, check_call_outputs
+from mockserver.contract.bodies.call_outputs import (
+    NO_HISTORY,
+    CallHistory,
+    Turn,
+    check_call_outputs,
+    select_call_items,
+)
 from mockserver.contract.findings import Finding
 from mockserver.profiles import Profile
 from mockserver.server.state.store import ResponseRecord
@@ -30,8 +36,8 @@ def calls_after_response(record: ResponseRecord) -> Turn | CallHistory | None:
 
 def calls_before_reply(earlier: Turn | CallHistory | None, input_value: Any) -> Turn | None:
     """The calls of the earlier turns and of a request's input; None if there are none."""
-    turn = Turn(before=earlier).add_items(input_value)
-    return turn if turn.items or earlier is not None else None
+    items = select_call_items(input_value)
+    return Turn(items, earlier) if items or earlier is not None else None
 
 
 def check_outputs_of_calls(
