@@ -26,7 +26,18 @@ class RedisServer:
 
     def start(self) -> None:
         assert PROGRAM is not None
-        options = ["--port", "0", "--unixsocket", str(self._socket), "--appendonly", "yes", "--save", ""]
+        options = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self._socket),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+        ]
         with (self._folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen([PROGRAM, *options], cwd=self._folder, stdout=log, stderr=log)
         end = time.monotonic() + 60

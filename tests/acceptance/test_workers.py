@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -207,3 +208,19 @@ def test_responses_outlive_the_server(start_server: StartServer, tmp_path: Path)
     ]
     texts = [item["content"][0]["text"] for item in items]
     assert texts == ["Hello!", first["output"][-1]["content"][0]["text"], "Go on."]
+
+
+def test_a_reload_reaches_all_workers_and_refuses_what_counts(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exchanges"
+    folder.mkdir()
+    script = {"items": [{"type": "message", "text": "Ho"}]}
+    exchange = {"name": "one", "match": {"prompt": "Hi"}, "reply": {"script": script}}
+    server = start_server("--workers", "2", "--exchanges", folder)
+    (folder / "one.json").write_text(json.dumps(exchange))
+    wait_until(lambda: server.stderr_text.count("reloaded 1 exchanges") == 2, "both workers to reload")
+    (folder / "two.json").write_text(json.dumps({**exchange, "name": "two", "times": 1}))
+    wait_until(
+        lambda: server.stderr_text.count("exchange 'two': its 'times' does not work") == 2, "both to refuse"
+    )

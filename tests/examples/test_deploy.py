@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from mockserver.server.access import HEALTH_PATHS
 from mockserver.settings import SETTING_NAMES
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
+from tests.nginx import free_port, nginx
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "examples" / "deploy"
@@ -42,12 +42,6 @@ DEFINITIONS = {
 
 def read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "compose.yaml", "kubernetes.yaml", "mockserver.service"])
@@ -246,37 +240,18 @@ def test_the_steps_of_the_containerfile_make_a_server_that_is_healthy(tmp_path: 
     assert image.files() == files
 
 
-@contextmanager
-def nginx(folder: Path, port: int, upstream: str) -> Iterator[None]:
-    """Run nginx with the example's configuration, for another port and another upstream."""
-    site = (
+def nginx_site(port: int, upstream: str) -> str:
+    """The example's configuration of nginx, for another port and another upstream."""
+    return (
         read("nginx.conf").replace("mock:8080", upstream).replace("listen 8080", f"listen 127.0.0.1:{port}")
     )
-    temporary = "".join(
-        f"{name}_temp_path {folder}/{name};\n"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    configuration = folder / "nginx.conf"
-    configuration.write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{temporary}{site} }}\n"
-    )
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed")
-    with subprocess.Popen([program, "-e", folder / "error.log", "-c", configuration]) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def test_events_pass_nginx_one_by_one(tmp_path: Path) -> None:
     port = free_port()
     with MockServer(pauses="clock", pace="fixed:60000", allow_host="mock", strict=False) as server:
         url = httpx.URL(server.base_url)
-        with nginx(tmp_path, port, f"127.0.0.1:{url.port}"):
+        with nginx(tmp_path, nginx_site(port, f"127.0.0.1:{url.port}")):
             through = f"http://127.0.0.1:{port}"
 
             def is_ready() -> bool:
