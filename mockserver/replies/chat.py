@@ -9,19 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from mockserver.replies.markers import (
+    ReplyTemplate,
+    SlotValues,
+    StreamTemplate,
+    compile_body,
+    compile_frames,
+    string_marker,
+    value_marker,
+)
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, chunk_text
-from mockserver.replies.usage import count_output_tokens
+from mockserver.replies.usage import stated_or_estimated_tokens
 from mockserver.wire import json, sse
 
 __all__ = [
     "ChatFacts",
+    "ChatTokens",
     "build_chat_chunks",
     "build_chat_completion",
-    "build_chat_usage",
+    "calls_to_identify",
+    "chat_slots",
+    "compile_chat_completion",
+    "compile_chat_stream",
+    "count_chat_tokens",
     "encode_chunks",
-    "render_chat_stream",
 ]
 
 JSONObject = dict[str, Any]
@@ -32,7 +46,8 @@ class ChatFacts:
     """What a completion needs besides its script."""
 
     id: str
-    created: int
+    created: Any
+    """Seconds since the epoch, or a template's marker."""
     model: str
     prompt_tokens: int
     call_ids: tuple[str, ...]
@@ -43,8 +58,91 @@ class ChatFacts:
     """Whether a stream ends with a usage chunk."""
 
 
+class ChatTokens(NamedTuple):
+    """The token counts of a reply that depend on its prompt; each may be a template's marker."""
+
+    prompt: Any
+    total: Any
+    cached: Any
+
+    def slots(self) -> SlotValues:
+        """The counts as values of a template."""
+        return tuple(b"%d" % count for count in self)
+
+
+#: The slots of every reply; those for the ids of calls follow.
+_COMMON_SLOTS = ("request_id", "created", "prompt_tokens", "total_tokens", "cached_tokens")
+
+
+def chat_slots(request_id: str, created: int, tokens: SlotValues, call_ids: Iterable[str]) -> SlotValues:
+    """The values of one reply; `call_ids` are those of `calls_to_identify`."""
+    return (request_id.encode(), b"%d" % created, *tokens, *[each.encode() for each in call_ids])
+
+
+@lru_cache(maxsize=1024)
+def compile_chat_completion(script: Script, model: str, choice_count: int) -> ReplyTemplate:
+    """The compiled completion; the 1,024 most recently used stay in a cache."""
+    facts = _facts_with_markers(script, model, choice_count)
+    return compile_body(json.dumps(_completion(script, facts, _MARKED_TOKENS)), _slot_positions(script))
+
+
+@lru_cache(maxsize=1024)
+def compile_chat_stream(
+    script: Script, model: str, choice_count: int, *, include_usage: bool
+) -> StreamTemplate:
+    """The compiled stream; the 1,024 most recently used stay in a cache."""
+    facts = _facts_with_markers(script, model, choice_count, include_usage=include_usage)
+    return compile_frames(encode_chunks(_chunks(script, facts, _MARKED_TOKENS)), _slot_positions(script))
+
+
+def calls_to_identify(script: Script) -> tuple[int, ...]:
+    """Indices of the function calls that need a generated id; an empty id counts as none."""
+    return tuple(
+        at for at, item in enumerate(script.items) if isinstance(item, FunctionCall) and not item.call_id
+    )
+
+
+def _slot_positions(script: Script) -> dict[bytes, int]:
+    slots = (*_COMMON_SLOTS, *(f"call{at}" for at in calls_to_identify(script)))
+    return {slot.encode(): position for position, slot in enumerate(slots)}
+
+
+def _facts_with_markers(
+    script: Script, model: str, choice_count: int, *, include_usage: bool = False
+) -> ChatFacts:
+    return ChatFacts(
+        # chatcmpl- and the id of the request: live recordings, 2025 and 2026.
+        f"chatcmpl-{string_marker('request_id')}",
+        value_marker("created"),
+        model,
+        0,
+        tuple(string_marker(f"call{at}") for at in range(len(script.items))),
+        choice_count,
+        include_usage,
+    )
+
+
+_MARKED_TOKENS = ChatTokens(*map(value_marker, _COMMON_SLOTS[2:]))
+
+
 def build_chat_completion(script: Script, facts: ChatFacts) -> JSONObject:
     """The body of a reply without `stream`."""
+    return _completion(script, facts, count_chat_tokens(script, facts.prompt_tokens, facts.choice_count))
+
+
+def build_chat_chunks(script: Script, facts: ChatFacts) -> Iterator[JSONObject]:
+    """The chunks of a streamed reply, choice after choice, and the usage chunk last if there is one."""
+    return _chunks(script, facts, count_chat_tokens(script, facts.prompt_tokens, facts.choice_count))
+
+
+def count_chat_tokens(script: Script, prompt_tokens: int, choice_count: int) -> ChatTokens:
+    """The token counts of all choices together; the prompt counts once."""
+    output, _ = stated_or_estimated_tokens(script)
+    total = prompt_tokens + output * choice_count
+    return ChatTokens(prompt_tokens, total, min(script.usage.cached_tokens, prompt_tokens))
+
+
+def _completion(script: Script, facts: ChatFacts, tokens: ChatTokens) -> JSONObject:
     choices = [
         {
             "message": _completion_message(script, facts),
@@ -54,22 +152,16 @@ def build_chat_completion(script: Script, facts: ChatFacts) -> JSONObject:
         }
         for at in range(facts.choice_count)
     ]
-    return _chat_object("chat.completion", choices, build_chat_usage(script, facts), facts)
+    return _chat_object("chat.completion", choices, _usage(script, facts, tokens), facts)
 
 
-def build_chat_chunks(script: Script, facts: ChatFacts) -> Iterator[JSONObject]:
-    """The chunks of a streamed reply, choice after choice, and the usage chunk last if there is one."""
+def _chunks(script: Script, facts: ChatFacts, tokens: ChatTokens) -> Iterator[JSONObject]:
     for at in range(facts.choice_count):
         for delta, reason in _chunk_deltas(script, facts):
             choice = {"delta": delta, "finish_reason": reason, "index": at, "logprobs": None}
             yield _chat_object("chat.completion.chunk", [choice], None, facts)
     if facts.include_usage:
-        yield _chat_object("chat.completion.chunk", [], build_chat_usage(script, facts), facts)
-
-
-def render_chat_stream(script: Script, facts: ChatFacts) -> tuple[bytes, ...]:
-    """The bytes of the stream: one frame per chunk, then `[DONE]`."""
-    return tuple(encode_chunks(build_chat_chunks(script, facts)))
+        yield _chat_object("chat.completion.chunk", [], _usage(script, facts, tokens), facts)
 
 
 def encode_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
@@ -78,20 +170,14 @@ def encode_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
     yield sse.encode(sse.DONE_DATA)
 
 
-def build_chat_usage(script: Script, facts: ChatFacts) -> JSONObject:
-    """The `usage` of all choices together; the prompt counts once."""
-    estimated, estimated_reasoning = count_output_tokens(script)
-    stated = script.usage
-    output = estimated if stated.output_tokens is None else stated.output_tokens
+def _usage(script: Script, facts: ChatFacts, tokens: ChatTokens) -> JSONObject:
+    output, reasoning = stated_or_estimated_tokens(script)
     usage: JSONObject = {
-        "prompt_tokens": facts.prompt_tokens,
+        "prompt_tokens": tokens.prompt,
         "completion_tokens": output * facts.choice_count,
-        "total_tokens": facts.prompt_tokens + output * facts.choice_count,
-        "prompt_tokens_details": {"cached_tokens": min(stated.cached_tokens, facts.prompt_tokens)},
+        "total_tokens": tokens.total,
+        "prompt_tokens_details": {"cached_tokens": tokens.cached},
     }
-    reasoning = (
-        min(estimated_reasoning, output) if stated.reasoning_tokens is None else stated.reasoning_tokens
-    )
     if reasoning:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning * facts.choice_count}
     return usage

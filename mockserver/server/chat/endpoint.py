@@ -28,7 +28,7 @@ async def chat_completions(request: HttpRequest) -> None:
 
 async def _make_reply(request: HttpRequest) -> RenderedReply:
     session, path = request.session, request.scope["path"]
-    fault = fault_for_request(request)
+    fault = fault_for_request(request) if request.services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise chat_error_from_fault(fault)
     scenario = requested_scenario(request)
@@ -39,9 +39,13 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
             delivery = delivery_of_passed_on(request, error.delivery, fault)
             error.delivery = replace(delivery, fault=_supported_fault(request, delivery.fault))
         raise
-    if fault is None and reply.delivery.fault is not None:
-        fault = session.fault_if_due(reply.delivery.fault, path, request.body)
-    return reply._replace(delivery=replace(reply.delivery, fault=_supported_fault(request, fault)))
+    stub_fault = reply.delivery.fault
+    if fault is None and stub_fault is not None:
+        fault = session.fault_if_due(stub_fault, path, request.body)
+    fault = _supported_fault(request, fault)
+    if fault is stub_fault:
+        return reply
+    return reply._replace(delivery=replace(reply.delivery, fault=fault))
 
 
 def _supported_fault(request: HttpRequest, fault: RequestedFault | None) -> RequestedFault | None:

@@ -1,6 +1,6 @@
 """The engine of Chat Completions: the reply to the Responses form of a request, as a completion.
 
-    parse → check → migrate → select a reply → render as a completion
+    parse → check → migrate → select a reply → fill in its template
 
 Both APIs reply to the same messages with the same text, calls and tokens: the seed of generated texts derives
 from the Responses form, at the service's own path. Ids derive from the chat request.
@@ -9,26 +9,33 @@ from the Responses form, at the service's own path. Ids derive from the chat req
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.contract.chat.migration import migrate_request
 from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
 from mockserver.contract.chat.service import chat_models
 from mockserver.contract.findings import Finding, Severity
 from mockserver.errors import InvalidJSON
-from mockserver.ids import format_call_id
 from mockserver.profiles import Profile
-from mockserver.replies.chat import ChatFacts, build_chat_completion, render_chat_stream
+from mockserver.replies.chat import (
+    calls_to_identify,
+    chat_slots,
+    compile_chat_completion,
+    compile_chat_stream,
+    count_chat_tokens,
+)
+from mockserver.replies.markers import ReplyTemplate, StreamTemplate
 from mockserver.replies.script import Script
 from mockserver.replies.truncation import truncate_at_stop, truncate_to_tokens
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.chat.errors import chat_error_from_fault, chat_error_from_finding
 from mockserver.server.chat.exchange_scripts import error_from_failed_script, script_from_reply
 from mockserver.server.chat.history import previous_reply_name, turn_number
+from mockserver.server.chat.plan import ChatReplyPlan, ChatRequestPlan
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
-from mockserver.server.engine.selection import PendingReply, SelectedReply, select_reply
+from mockserver.server.engine.selection import PendingReply, SelectedReply, is_repeatable, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
 from mockserver.server.large_bodies import digest_request, run_beside_loop
@@ -48,43 +55,80 @@ async def respond_chat(
 
     `scenario` names the stub, exchange or scenario that answers.
     """
-    body, findings, incoming, digest, responses_digest = await run_beside_loop(
-        _read_request, raw_body, path, session, headers
-    )
-    incoming = incoming._replace(after=previous_reply_name(session, body["messages"]))
+    version = session.version + session.stubs.version
+    request: ChatRequestPlan | None = session.plans.get(version, path, raw_body)
+    if request is None:
+        request = await run_beside_loop(_read_request, raw_body, path, session)
+        session.plans.add(path, raw_body, request)
+    facts, limiter = request.incoming.facts, session.limiter
     key = headers.get(b"authorization", b"")
-    _count_request(session, incoming, key)
-    reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
+    if limiter is not None:
+        tokens = facts.input_tokens + session.profile.hidden_prompt_tokens
+        limiter.admit(key, facts.model, tokens, session.clock.now())
+    reply_seed = ReplySeed(session.ids, request.digest, session.next_occurrence(request.digest))
+    reply = request.reply
+    if reply is None or scenario is not None:
+        reply = await _plan_reply(session, request, reply_seed, headers, scenario)
+    if limiter is not None:
+        limiter.add_output_tokens(key, facts.model, reply.output_tokens)
+    step = request.incoming.turn - 1 + reply_seed.occurrence
+    created = session.clock.reply_timestamp(session.clock.now(), step)
+    slots = chat_slots(reply_seed.request_id, created, reply.token_slots, reply.draw_call_ids(reply_seed))
+    return RenderedReply(
+        reply_seed.request_id,
+        reply.details,
+        reply.template.render(slots),
+        facts.stream,
+        fault_name=reply.fault_name,
+        delivery=reply.delivery,
+    )
+
+
+async def _plan_reply(
+    session: Session,
+    request: ChatRequestPlan,
+    reply_seed: ReplySeed,
+    headers: Mapping[bytes, bytes],
+    scenario: str | None,
+) -> ChatReplyPlan:
+    """The plan of the reply that is selected for a request; ApiError if it is an error."""
+    body, incoming = request.body, request.incoming
+    after = previous_reply_name(session, body["messages"]) if incoming.turn > 1 else None
+    incoming = incoming._replace(raw_headers=headers, after=after)
     # The seed of generated texts is the same as for the Responses form.
-    responses_seed = ReplySeed(session.ids, responses_digest, reply_seed.occurrence)
+    responses_seed = ReplySeed(session.ids, request.responses_digest, reply_seed.occurrence)
     selected = select_reply(session, incoming, responses_seed, scenario)
     if isinstance(selected, PendingReply):
         selected = await selected.wait(incoming, session)
-    details = EntryDetails(
-        incoming.model,
-        incoming.prompt,
-        selected.stub_name,
-        findings,
-        ignored_chat_parameters(body) if findings else (),
-        after=incoming.after,
-        turn=incoming.turn,
-    )
     script = _limit_output(_script_of_reply(selected), body)
-    facts = _chat_facts(session, incoming, script, body, reply_seed)
+    details = request.details._replace(stub_name=selected.stub_name, after=after)
+    choice_count = body.get("n") or 1
+    prompt_tokens = count_input_tokens(incoming.facts, None, script, session.profile)
     if session.limiter is not None:
-        session.limiter.add_output_tokens(
-            key, incoming.model, count_output_tokens(script)[0] * facts.choice_count
-        )
-    pieces = (
-        render_chat_stream(script, facts)
-        if incoming.stream
-        else (json.dumps(build_chat_completion(script, facts)),)
+        prompt_tokens = session.limiter.limit_context(prompt_tokens)
+    is_invalid = selected.delivery.invalid
+    reply = ChatReplyPlan(
+        _compile_template(script, incoming, body, choice_count),
+        count_chat_tokens(script, prompt_tokens, choice_count).slots(),
+        calls_to_identify(script),
+        count_output_tokens(script)[0] * choice_count,
+        mark_invalid(details) if is_invalid else details,
+        selected.delivery,
+        INVALID_CONTENT if is_invalid else "",
     )
-    request_id = reply_seed.request_id
-    reply = RenderedReply(request_id, details, pieces, incoming.stream, delivery=selected.delivery)
-    if selected.delivery.invalid:
-        return reply._replace(details=mark_invalid(details), fault_name=INVALID_CONTENT)
+    if scenario is None and is_repeatable(selected, session):
+        request.reply = reply
     return reply
+
+
+def _compile_template(
+    script: Script, request: IncomingRequest, body: Mapping[str, Any], choice_count: int
+) -> ReplyTemplate | StreamTemplate:
+    if not request.stream:
+        return compile_chat_completion(script, request.model, choice_count)
+    options = body.get("stream_options") or {}
+    include_usage = options.get("include_usage") is True
+    return compile_chat_stream(script, request.model, choice_count, include_usage=include_usage)
 
 
 def incoming_chat_request(
@@ -103,21 +147,7 @@ def check_chat_body(session: Session, body: Any) -> tuple[tuple[Finding, ...], t
     return findings, ignored_chat_parameters(body) if isinstance(body, dict) and findings else ()
 
 
-class _ChatRequest(NamedTuple):
-    """A request, read and checked."""
-
-    body: dict[str, Any]
-    findings: tuple[Finding, ...]
-    incoming: IncomingRequest
-    """Its Responses form."""
-    digest: bytes
-    responses_digest: bytes
-    """The digest of its Responses form, at the service's own path."""
-
-
-def _read_request(
-    raw_body: bytes, path: str, session: Session, headers: Mapping[bytes, bytes]
-) -> _ChatRequest:
+def _read_request(raw_body: bytes, path: str, session: Session) -> ChatRequestPlan:
     """Read and check a request; ApiError if it is invalid. Changes no state."""
     try:
         body = json.loads(raw_body)
@@ -129,14 +159,14 @@ def _read_request(
             refusal = chat_error_from_finding(finding, findings)
             refusal.ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
             raise refusal.passed_on()
-    incoming, size = incoming_chat_request(body, session.profile, headers), len(raw_body)
-    responses_path = f"{session.profile.base_path}/responses"
-    return _ChatRequest(
+    incoming, size = incoming_chat_request(body, session.profile, {}), len(raw_body)
+    ignored = ignored_chat_parameters(body) if findings else ()
+    return ChatRequestPlan(
         body,
-        findings,
         incoming,
         digest_request(path, body, size),
-        digest_request(responses_path, incoming.body, size),
+        digest_request(f"{session.profile.base_path}/responses", incoming.body, size),
+        EntryDetails(incoming.model, incoming.prompt, None, findings, ignored, turn=incoming.turn),
     )
 
 
@@ -148,12 +178,6 @@ class _AcceptedModels:
 
     def __contains__(self, model: object) -> bool:
         return model in self._session_models or model in chat_models()
-
-
-def _count_request(session: Session, request: IncomingRequest, key: bytes) -> None:
-    if session.limiter is not None:
-        tokens = request.facts.input_tokens + session.profile.hidden_prompt_tokens
-        session.limiter.admit(key, request.model, tokens, session.clock.now())
 
 
 def _script_of_reply(selected: SelectedReply) -> Script:
@@ -183,22 +207,3 @@ def _limit_output(script: Script, body: Mapping[str, Any]) -> Script:
         if limit is not None and script.status == "completed" and (stated is None or stated > limit):
             script = truncate_to_tokens(script, limit, thoughts)
     return script
-
-
-def _chat_facts(
-    session: Session, request: IncomingRequest, script: Script, body: Mapping[str, Any], reply_seed: ReplySeed
-) -> ChatFacts:
-    tokens = count_input_tokens(request.facts, None, script, session.profile)
-    if session.limiter is not None:
-        tokens = session.limiter.limit_context(tokens)
-    options = body.get("stream_options") or {}
-    return ChatFacts(
-        # chatcmpl- and the id of the request: live recordings, 2025 and 2026.
-        f"chatcmpl-{reply_seed.request_id}",
-        session.clock.reply_timestamp(session.clock.now(), request.turn - 1 + reply_seed.occurrence),
-        request.model,
-        tokens,
-        tuple(format_call_id(digits) for digits in reply_seed.item_digits(len(script.items))),
-        body.get("n") or 1,
-        options.get("include_usage") is True,
-    )

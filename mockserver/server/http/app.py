@@ -1,15 +1,15 @@
-"""The ASGI application: the hot endpoint and health checks without routing, a router for everything else."""
+"""The ASGI application: the hot endpoints and health checks without routing, a router for everything else."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile
-from mockserver.server.http.dispatch import run_handler
+from mockserver.server.http.dispatch import HotRoutes, run_handler
 from mockserver.server.http.health import HEALTH_REQUESTS, health
 from mockserver.server.http.requests import SESSION_SCOPE_KEY
 from mockserver.server.http.responses_endpoint import create_response
@@ -25,19 +25,23 @@ __all__ = ["App"]
 class App:
     """An ASGI application that answers in place of the service.
 
-    It finds the hot endpoint by method and path, without middleware or routing. It routes other requests by
-    the profile of their session.
+    It finds the hot endpoints by method and path, without middleware or routing: creating a response, and Chat
+    Completions once a request has loaded it. It routes other requests by the profile of their session.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._routes: dict[str, ProfileRoutes] = {}
-        self._hot_routes = _hot_routes(services.default_session.profile.name)
+        self._chat_routes: HotRoutes = {}
+        self._hot_routes = _create_routes(services.default_session.profile.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["method"], scope["path"]) in self._hot_routes:
-            await run_handler(create_response, self._services, scope, receive, send, hot=True)
-        elif scope["type"] == "http":
+        if scope["type"] != "http":
+            return
+        route = self._hot_routes.get((scope["method"], scope["path"]))
+        if route is not None:
+            await route(self._services, scope, receive, send)
+        else:
             await self._route(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,8 +55,9 @@ class App:
             await run_handler(health, self._services, scope, receive, send, session)
             return
         profile = self._profile_for(scope)
-        if session and request_line in _hot_routes(profile.name):
-            await run_handler(create_response, self._services, scope, receive, send, session, hot=True)
+        route = _create_routes(profile.name).get(request_line) or self._chat_routes.get(request_line)
+        if session and route is not None:
+            await route(self._services, scope, receive, send, session)
         else:
             await self._routes_of(profile)(scope, receive, send)
 
@@ -72,13 +77,16 @@ class App:
     def _routes_of(self, profile: Profile) -> ProfileRoutes:
         if profile.name not in self._routes:
             # Starlette, Chat Completions and the operations double the time of a start: only if they are used.
-            from mockserver.server.http.profile_routes import ProfileRoutes
+            from mockserver.server.http.profile_routes import CHAT_ROUTES, ProfileRoutes
 
+            self._chat_routes = CHAT_ROUTES
+            self._hot_routes = {**self._hot_routes, **CHAT_ROUTES}
             self._routes[profile.name] = ProfileRoutes(profile, self._services)
         return self._routes[profile.name]
 
 
 @cache
-def _hot_routes(profile_name: str) -> frozenset[tuple[str, str]]:
-    """Method and path of the hot endpoint."""
-    return frozenset(("POST", path) for path in load_profile(profile_name).create_paths)
+def _create_routes(profile_name: str) -> HotRoutes:
+    """The routes of a profile that create a response."""
+    create = partial(run_handler, create_response, hot=True)
+    return {("POST", path): create for path in load_profile(profile_name).create_paths}

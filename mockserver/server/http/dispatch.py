@@ -6,7 +6,8 @@ Host check, session, and the error envelope, also for an internal error of the m
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
@@ -24,7 +25,10 @@ from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.wire.redaction import redact_keys
 
-__all__ = ["run_handler"]
+__all__ = ["HotRoutes", "run_handler"]
+
+#: `run_handler` with its handler, by method and path: requests that need no router.
+HotRoutes: TypeAlias = Mapping[tuple[str, str], Callable[..., Awaitable[None]]]
 
 
 async def run_handler(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -19,14 +20,20 @@ from mockserver.server.access import HEALTH_PATHS
 from mockserver.server.chat.endpoint import chat_completions
 from mockserver.server.chat.errors import to_chat_error
 from mockserver.server.errors import ApiError, NotAnApiRequest
-from mockserver.server.http.dispatch import run_handler
+from mockserver.server.http.dispatch import HotRoutes, run_handler
 from mockserver.server.http.health import health
 from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.requests import SESSION_SCOPE_KEY, Handler, HttpRequest
 from mockserver.server.http.services import Services
 from mockserver.server.operations.handlers import OPERATION_HANDLERS
 
-__all__ = ["ProfileRoutes"]
+__all__ = ["CHAT_ROUTES", "ProfileRoutes"]
+
+#: Requests for completions, which every profile has, without the router.
+CHAT_ROUTES: HotRoutes = {
+    ("POST", path): partial(run_handler, chat_completions, translate_error=to_chat_error)
+    for path in CHAT_PATHS
+}
 
 
 class ProfileRoutes(Starlette):

@@ -310,3 +310,32 @@ def test_repeated_request_gets_the_same_text_and_another_id(api: ApiClient) -> N
     assert first.content == again.content
     assert first.json()["id"] != second.json()["id"]
     assert first.json()["id"] == f"chatcmpl-{first.headers['x-request-id']}"
+
+
+def test_a_request_that_came_before_follows_changes_of_the_session(api: ApiClient) -> None:
+    def answer(stream: bool) -> str:
+        if stream:
+            message = join_chunks(api.create_chunks(introduction))["choices"][0]["message"]
+        else:
+            message = api.create_completion(introduction)["choices"][0]["message"]
+        content: str = message["content"]
+        return content
+
+    introduction = "Hello, please introduce yourself in one sentence."
+    for stream in (False, True):
+        documented = {answer(stream) for _ in range(4)}
+        assert len(documented) == 1
+        api.server.reply("I am a stub.")
+        assert answer(stream) == "I am a stub."
+        api.server.reset()
+        assert {answer(stream)} == documented
+    assert {entry.exchange for entry in api.server.journal} == {"introduction"}
+
+
+def test_equal_requests_have_an_id_and_a_time_each(api: ApiClient) -> None:
+    replies = [api.create_chat("Hello, please introduce yourself in one sentence.") for _ in range(4)]
+    for each in replies:
+        assert each.json()["id"] == f"chatcmpl-{each.headers['x-request-id']}"
+    assert len({each.json()["id"] for each in replies}) == 4
+    created = [each.json()["created"] for each in replies]
+    assert created == sorted(created)
