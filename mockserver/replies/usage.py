@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -180,11 +180,11 @@ def _count_tool_runs(items: Iterable[Item], profile: Profile) -> dict[str, dict[
 
 
 def count_text_tokens(data: bytes) -> int:
-    """Count the tokens of text in a piece of a reply: in the deltas of its events, or in a whole body."""
+    """Count the tokens of text in a piece of a reply of either API: in its deltas, or in a whole body."""
     if data.startswith(b"{"):
         return _output_tokens(data)
     tokens = 0
-    if b'.delta"' in data:
+    if b'.delta"' in data or b'"chat.completion.chunk"' in data:
         for frame in sse.Decoder(1 << 26).feed(data):
             tokens += _count_delta_tokens(frame.data or "")
     return tokens
@@ -193,12 +193,30 @@ def count_text_tokens(data: bytes) -> int:
 def _count_delta_tokens(data: str) -> int:
     value = _json_object(data.encode())
     delta = value.get("delta")
-    return max(1, count_tokens(delta)) if isinstance(delta, str) else 0
+    if isinstance(delta, str):
+        return max(1, count_tokens(delta))
+    choices = value.get("choices")
+    texts = [text for each in choices for text in _chunk_texts(each)] if isinstance(choices, list) else []
+    return sum(max(1, count_tokens(text)) for text in texts if isinstance(text, str) and text)
+
+
+def _chunk_texts(choice: Any) -> Iterator[Any]:
+    """The texts in a choice of a chunk, which may be invalid: content, thoughts and arguments of calls."""
+    delta = choice.get("delta") if isinstance(choice, dict) else None
+    if not isinstance(delta, dict):
+        return
+    yield delta.get("content")
+    yield delta.get("reasoning_content")
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        yield function.get("arguments") if isinstance(function, dict) else None
 
 
 def _output_tokens(body: bytes) -> int:
     usage = _json_object(body).get("usage")
-    tokens = usage.get("output_tokens") if isinstance(usage, dict) else 0
+    counts = usage if isinstance(usage, dict) else {}
+    tokens = counts.get("output_tokens", counts.get("completion_tokens"))
     return tokens if type(tokens) is int and tokens > 0 else 0
 
 

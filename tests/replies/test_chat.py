@@ -21,6 +21,7 @@ from mockserver.replies.chat import (
 )
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, Usage
+from mockserver.replies.usage import count_text_tokens
 from mockserver.wire import json
 
 REQUEST_ID = "b8104cd2-ee57-903d-aae0-93d99254a000"
@@ -77,6 +78,7 @@ def test_a_stream_has_the_bytes_of_one_that_is_built(script: Script, facts: Chat
     frames = template.render(slots_for(script, facts))
     assert tuple(frames) == tuple(encode_chunks(build_chat_chunks(script, facts)))
     assert frames.size == sum(map(len, frames))
+    assert frames.template.token_counts == tuple(map(count_text_tokens, frames))
 
 
 def test_equal_replies_share_their_template() -> None:

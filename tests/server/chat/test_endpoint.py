@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from mockserver.profiles import load_profile_document, profile_names
 from mockserver.replies import mutants
 from mockserver.server.delivery.faults import load_service_faults
 from mockserver.server.delivery.faults.catalogue import wire_faults
-from tests.api_client import ApiClient
+from tests.api_client import ApiClient, wait_until
 
 UNSATISFIABLE_FORMAT = {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}
 BODY = {"model": "qwen3-max-2026-01-23", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -220,6 +221,41 @@ def test_replies_can_be_paced_and_chunked(api: ApiClient) -> None:
     api.server.reply("Hi there, you!", pace="fixed:1", chunking="bytes:7").always()
     assert api.create_chunks("x")[1]["choices"][0]["delta"] == {"content": "Hi"}
     assert api.create_completion("x")["choices"][0]["message"]["content"] == "Hi there, you!"
+
+
+def test_a_model_pace_follows_the_tokens_of_chat() -> None:
+    with MockServer(pace="model:2000,1", pauses="clock") as server, server.httpx() as client:
+        server.reply(chunks=["One", "two three", "four"])
+        start, url = server.clock.now(), f"{server.chat_base_url}/chat/completions"
+        with client.stream("POST", url, json={**BODY, "stream": True}) as reply:
+            pieces = reply.iter_raw()
+            assert b"One" not in next(pieces)
+            wait_until(lambda: server.clock.waiter_count == 1)
+            server.clock.advance(2)
+            assert b"two" not in next(pieces)
+            server.clock.advance(1.999)
+            wait_until(lambda: server.clock.waiter_count == 1)
+            server.clock.advance(0.001)
+            assert b"four" not in next(pieces)
+            server.clock.advance(1000)
+            assert b"[DONE]" in b"".join(pieces)
+        entry = server.journal.last
+        wait_until(lambda: entry.end is not None)
+        assert (entry.first_byte, entry.end) == (start, start + 1004)
+
+
+def test_a_model_pace_delays_a_completion() -> None:
+    with (
+        MockServer(pace="model:30000,1", pauses="clock") as server,
+        server.httpx() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        server.reply("Slow.")
+        reply = pool.submit(client.post, f"{server.chat_base_url}/chat/completions", json=BODY)
+        wait_until(lambda: server.clock.waiter_count == 1)
+        assert not reply.done()
+        server.clock.advance(30)
+        assert reply.result().json()["choices"][0]["message"]["content"] == "Slow."
 
 
 def test_journal_has_chat_requests(api: ApiClient) -> None:
