@@ -16,7 +16,14 @@ from mockserver import resources
 from mockserver.profiles import Profile
 from mockserver.wire import json
 
-__all__ = ["MigratedRequest", "MigrationNote", "MigrationRow", "load_migration_tables", "migrate_request"]
+__all__ = [
+    "MigratedRequest",
+    "MigrationNote",
+    "MigrationRow",
+    "load_migration_tables",
+    "migrate_body",
+    "migrate_request",
+]
 
 #: Values that have no effect.
 _EMPTY_VALUES: tuple[Any, ...] = (None, False, [], {})
@@ -67,7 +74,13 @@ def migrate_request(chat_request: Mapping[str, Any], profile: Profile) -> Migrat
 
     Parameters that the profile ignores are included, with a note.
     """
-    given = {name: value for name, value in chat_request.items() if value is not None}
+    body = migrate_body(chat_request)
+    return MigratedRequest(body, tuple(_migration_notes(_given_members(chat_request), body, profile)))
+
+
+def migrate_body(chat_request: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of the Responses request for a valid chat request, without notes."""
+    given = _given_members(chat_request)
     body: dict[str, Any] = {"model": given["model"], "input": list(_input_items(given["messages"]))}
     for name, value in given.items():
         if name in _MEMBER_CONVERSIONS:
@@ -75,7 +88,11 @@ def migrate_request(chat_request: Mapping[str, Any], profile: Profile) -> Migrat
     tools = [*map(_function_tool, given.get("tools") or ()), *_built_in_tools(given)]
     if tools:
         body["tools"] = tools
-    return MigratedRequest(body, tuple(_migration_notes(given, body, profile)))
+    return body
+
+
+def _given_members(chat_request: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chat_request.items() if value is not None}
 
 
 def _input_items(messages: list[Any]) -> Iterator[dict[str, Any]]:

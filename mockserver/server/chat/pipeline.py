@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from mockserver.contract.chat.migration import migrate_request
+from mockserver.contract.chat.migration import migrate_body
 from mockserver.contract.chat.requests import chat_request_findings, ignored_chat_parameters
 from mockserver.contract.chat.service import chat_models
 from mockserver.contract.findings import Finding, Severity
@@ -135,7 +135,7 @@ def incoming_chat_request(
     body: Mapping[str, Any], profile: Profile, headers: Mapping[bytes, bytes]
 ) -> IncomingRequest:
     """A chat request in its Responses form, for matchers; without the reply to the turn before."""
-    form = migrate_request(body, profile).body
+    form = migrate_body(body)
     # Chat supports `response_format` in every profile, also where Responses ignores `text.format`.
     facts = parse_request(form, profile)._replace(output_schema=output_schema_of(form.get("text")))
     return IncomingRequest(form, facts, headers, None, turn_number(body["messages"]))
