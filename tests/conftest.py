@@ -11,6 +11,19 @@ from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
 from tests.reports.chromium import Browser, find_chromium, run_chromium
 
+#: Seconds without an answer after which a test gives up. httpx's 5 seconds are too few on a busy machine.
+HTTP_TIMEOUT = 120
+
+for _caller in (
+    httpx.Client.__init__,
+    httpx.AsyncClient.__init__,
+    *(
+        getattr(httpx, name)
+        for name in ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream")
+    ),
+):
+    _caller.__kwdefaults__["timeout"] = HTTP_TIMEOUT
+
 
 @pytest.fixture(scope="session")
 def _shared_server() -> Iterator[MockServer]:

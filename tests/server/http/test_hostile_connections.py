@@ -6,6 +6,7 @@ import contextlib
 import gc
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -211,8 +212,18 @@ def test_requests_that_wait_for_their_turn_are_not_read(server: MockServer) -> N
         for _ in range(20):
             other.sendall(request)
             assert other.recv(1000).startswith(b"HTTP/1.1 200 ")
-            # One read is 256 KiB.
-            assert live_objects("RequestResponseCycle") < 10_000
+            assert live_objects("RequestResponseCycle") < 100
+
+
+def test_many_requests_in_one_packet_are_answered_in_order(server: MockServer) -> None:
+    server.reply(lambda request: request.prompt).always()
+    requests = [encode_request(encode_body(server, f"question {number}")) for number in range(300)]
+    with connect(server) as client:
+        client.sendall(b"".join(requests))
+        received = b""
+        while received.count(b"HTTP/1.1 200 ") < 300 or not received.endswith(b"}"):
+            received += client.recv(65536)
+    assert [int(each) for each in re.findall(rb'"text":"question ([0-9]+)"', received)] == list(range(300))
 
 
 def test_pipelined_requests_learn_that_the_client_left(server: MockServer) -> None:
