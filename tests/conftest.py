@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import httpx
@@ -14,13 +15,11 @@ from tests.reports.chromium import Browser, find_chromium, run_chromium
 #: Seconds without an answer after which a test gives up. httpx's 5 seconds are too few on a busy machine.
 HTTP_TIMEOUT = 120
 
+_FUNCTIONS = ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream")
 for _caller in (
     httpx.Client.__init__,
     httpx.AsyncClient.__init__,
-    *(
-        getattr(httpx, name)
-        for name in ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream")
-    ),
+    *(inspect.unwrap(getattr(httpx, name)) for name in _FUNCTIONS),
 ):
     _caller.__kwdefaults__["timeout"] = HTTP_TIMEOUT
 

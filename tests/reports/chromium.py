@@ -24,7 +24,7 @@ _FLAGS = (
     *("--disable-extensions", "--force-color-profile=srgb", "--remote-debugging-pipe"),
 )
 #: Seconds to wait for one reply of the browser.
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 120.0
 
 #: The browser reads file descriptor 3 and writes to 4; this program moves the pipes there.
 _LAUNCHER = """
