@@ -30,10 +30,10 @@ class Address(NamedTuple):
 class Gateway(Protocol):
     """Decides where tunnels lead."""
 
-    def route(self, target: bytes) -> ssl.SSLContext | Address:
+    def route(self, target: bytes, client: tuple[Any, ...] | None) -> ssl.SSLContext | Address:
         """The TLS to answer with in place of the target, or the target's address; else ApiError."""
 
-    def report_failure(self, target: bytes, status: int, reason: str) -> None:
+    def report_failure(self, target: bytes, client: tuple[Any, ...] | None, status: int, reason: str) -> None:
         """Record that a tunnel could not be opened."""
 
 

@@ -416,7 +416,7 @@ class _HttpConnection(HttpToolsProtocol):
             self._reject(400, "A tunnel begins after the reply to CONNECT.")
             return
         try:
-            route = gateway.route(self.url)
+            route = gateway.route(self.url, self.client)
         except ApiError as error:
             self._reject(error.status, error.message, error.code)
             return
@@ -432,7 +432,7 @@ class _HttpConnection(HttpToolsProtocol):
             except OSError as error:
                 reason = error.strerror or str(error) or "no reply in time"
                 failure = f"Cannot reach {route.host}, port {route.port}: {reason}."
-                gateway.report_failure(self.url, 502, failure)
+                gateway.report_failure(self.url, self.client, 502, failure)
                 self._reject(502, failure, "BadGateway")
                 return
         else:
@@ -442,7 +442,7 @@ class _HttpConnection(HttpToolsProtocol):
             try:
                 await decrypt(self.transport, route, new_connection, self.connections)
             except ssl.SSLError as error:
-                gateway.report_failure(self.url, 0, f"The TLS handshake failed: {error.reason}.")
+                gateway.report_failure(self.url, self.client, 0, f"The TLS handshake failed: {error.reason}.")
             except OSError:  # the client left
                 pass
         self.connections.discard(self)  # the transport has another protocol

@@ -7,7 +7,9 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
+
+from starlette.types import Scope
 
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
@@ -74,31 +76,43 @@ class Interception:
         """What to add to a client's environment; `url` is that of the server. {} unless it is open."""
         return {} if self._authority is None else client_variables(os.environ, url, self._authority)
 
-    def route(self, target: bytes) -> ssl.SSLContext | Address:
+    def route(self, target: bytes, client: tuple[Any, ...] | None) -> ssl.SSLContext | Address:
         host, separator, port = target.decode("latin-1").rpartition(":")
         name = host.lower()
         if not separator or not port.isdecimal() or int(port) > 65535:
-            raise self._refuse(target, 400, "InvalidParameter", "The target of CONNECT must be HOST:PORT.")
+            raise self._refuse(
+                target, client, 400, "InvalidParameter", "The target of CONNECT must be HOST:PORT."
+            )
         if name in self._intercepted and self._authority is not None:
             try:
                 return self._authority.tls_for(name)
             except ValueError:  # as for a label of more than 63 characters
-                raise self._refuse(target, 400, "InvalidParameter", "The host has no valid name.") from None
+                raise self._refuse(
+                    target, client, 400, "InvalidParameter", "The host has no valid name."
+                ) from None
         if name in self._allowed:
             return Address(name.strip("[]"), int(port))
         bare_name = name.strip("[]")
         is_python = self._services.default_session.spelling.is_python
         setting = f'allow_connect="{bare_name}"' if is_python else f"--allow-connect {bare_name}"
         message = f"{bare_name} is not a host of the service. To let clients reach it, use {setting}."
-        raise self._refuse(target, 403, "AccessDenied", message)
+        raise self._refuse(target, client, 403, "AccessDenied", message)
 
-    def report_failure(self, target: bytes, status: int, reason: str) -> None:
-        self._refuse(target, status, "", reason)
+    def report_failure(self, target: bytes, client: tuple[Any, ...] | None, status: int, reason: str) -> None:
+        self._refuse(target, client, status, "", reason)
 
-    def _refuse(self, target: bytes, status: int, code: str, message: str) -> ApiError:
+    def _refuse(
+        self, target: bytes, client: tuple[Any, ...] | None, status: int, code: str, message: str
+    ) -> ApiError:
         """The error, which is in the journal. The headers of CONNECT are not: they may have a proxy's password."""
         error = NotAnApiRequest(status, code, message)
-        scope = {"type": "http", "method": "CONNECT", "path": target.decode("latin-1"), "headers": []}
+        scope: Scope = {
+            "type": "http",
+            "method": "CONNECT",
+            "path": target.decode("latin-1"),
+            "headers": [],
+            "client": client,
+        }
         request = HttpRequest(scope, _receive_nothing, _send_nothing, self._services)
         request_id = derive_request_id(request, f"{status} {message}")
         details = EntryDetails(error_detail=message, refusal="refused", is_checked=False)
