@@ -5,8 +5,9 @@ thinking is on. Then come the function calls, or a message if there are none. Th
 web_search_call, reasoning, web_extractor_call, message is that of the vendor's tool sample (January 2026).
 With an output schema the message is JSON that is valid under the schema, which is an extension of the mock.
 
-Messages are short texts in the language of the input. `schemas/texts` has a fixed pool for each language, which
-Faker generated once, and a reply picks from it, so that generating a text costs a request almost nothing.
+Messages are short texts in the language of the input. A reply picks from a fixed pool of its language, so that
+generating a text costs a request almost nothing. `schemas/texts` has the pools of the most common languages, which
+Faker generated once; Faker generates the others when they are first needed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ __all__ = [
 #: Number of texts in the pool of each language.
 POOL_SIZE = 64
 
-#: The languages that have a pool.
-LANGUAGES = ("en", "zh", "ja", "ru", "ar")
+#: Faker's locales of the languages whose texts are not in `schemas/texts`.
+_FAKER_LOCALES = {"el": "el_GR", "he": "he_IL", "hy": "hy_AM", "bn": "bn_BD", "th": "th_TH"}
+
+#: The languages of generated texts.
+LANGUAGES = ("en", "zh", "ja", "ru", "ar", *_FAKER_LOCALES)
 
 #: The first writing system found decides; kana before Han, because Japanese uses both. Compiled when a text is
 #: not ASCII, because the range of Han takes milliseconds.
@@ -49,6 +53,11 @@ _WRITING_SYSTEMS = (
     ("zh", r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
     ("ru", r"[\u0400-\u04ff]"),
     ("ar", r"[\u0600-\u06ff]"),
+    ("el", r"[\u0370-\u03ff]"),
+    ("he", r"[\u0590-\u05ff]"),
+    ("hy", r"[\u0530-\u058f]"),
+    ("bn", r"[\u0980-\u09ff]"),
+    ("th", r"[\u0e00-\u0e7f]"),
 )
 
 #: How much of an input `detect_language` reads.
@@ -88,7 +97,13 @@ def _chunk_sizes(text_seed: int, count: int = 64) -> list[int]:
 
 @cache
 def _text_pool(language: str) -> tuple[str, ...]:
-    return tuple(json.loads(resources.read_json("schemas", "texts", language)))
+    if language not in _FAKER_LOCALES:
+        return tuple(json.loads(resources.read_json("schemas", "texts", language)))
+    from faker import Faker  # takes 0.2 s to import
+
+    faker = Faker(_FAKER_LOCALES[language])
+    faker.seed_instance(20260127)
+    return tuple(faker.paragraph(nb_sentences=3) for _ in range(POOL_SIZE))
 
 
 #: Reserved domains that nobody can own (RFC 2606).

@@ -24,6 +24,11 @@ from mockserver.replies.generated_scripts import (
         ("こんにちは、世界", "ja"),
         ("Привет", "ru"),
         ("مرحبا", "ar"),
+        ("Γειά σου", "el"),
+        ("שלום", "he"),
+        ("Բարև", "hy"),
+        ("হ্যালো", "bn"),
+        ("สวัสดี", "th"),
     ],
 )
 def test_detect_language(text: str, language: str) -> None:
