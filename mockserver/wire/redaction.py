@@ -163,7 +163,7 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    if not (configured_masks().as_options or _has_credential_sign(body)):
+    if configured_masks() == NO_MASKS and not _has_credential_sign(body):
         return ()
     value = json.loads_or_none(body)
     if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not configured_masks().pointers:
@@ -173,7 +173,10 @@ def find_credentials(body: bytes) -> tuple[str, ...]:
 
 def _has_credential_sign(body: bytes) -> bool:
     """Whether a body has one of the signs; window by window, so that other threads can run in between."""
-    if not any(sign in body for sign in _CREDENTIAL_SIGN_STARTS):
+    for sign in _CREDENTIAL_SIGN_STARTS:  # every request is searched: `any` would take twice as long
+        if sign in body:
+            break
+    else:
         return False
     windows = range(0, len(body), _WINDOW_BYTES)
     return any(_CREDENTIAL_SIGN.search(body, at, at + _WINDOW_BYTES + _MAX_SIGN_BYTES) for at in windows)
@@ -277,12 +280,20 @@ class _Redactor:
         return self._redact_cut_secret(self.redact_text(text), MIN_KEY_LENGTH)
 
     def redact_text(self, text: str) -> str:
-        if not self._masks.patterns and not any(sign in text for sign in self._signs):
+        if not self._masks.patterns and not self._has_sign(text):
             return text
         text = self.redact_secrets(text)
         if "://" in text:
             text = _AFTER_SCHEME.sub(lambda match: self.redact_parameters(match[0], is_absolute=True), text)
         return self._masks.substitute(text, self.cover)
+
+    def _has_sign(self, text: str) -> bool:
+        for sign in self._signs:  # every log line is searched: `any` would take twice as long
+            if sign in text:
+                break
+        else:
+            return False
+        return True
 
     def redact_parameters(
         self, url: str, *, is_absolute: bool = False, every: bool = False, removed: list[str] | None = None
