@@ -138,15 +138,38 @@ def generate_script(request: GenerationRequest) -> Script:
 
     Raises UnsatisfiableSchema if no arguments, or no output, are valid under a schema of the request.
     """
-    items = tuple(_generate_items(request))
-    # Runs of tools repeat the prompt, and a schema may ask for a message of any size: such scripts seldom recur.
-    return Script(items) if request.builtin_tools or request.output_schema is not None else _script_of(items)
+    if request.builtin_tools or request.output_schema is not None:
+        # Runs of tools repeat the prompt, and a schema may ask for a message of any size.
+        return Script(tuple(_generate_items(request)))
+    calls = tuple(_generate_calls(request)) if request.called_functions else ()
+    rest, pick = divmod(request.text_seed, POOL_SIZE)
+    thought = pick if request.thinking else None
+    message = None if calls else rest % POOL_SIZE if request.thinking else pick
+    return _script_from_pool(detect_language(request.prompt), thought, message, calls)
 
 
 @lru_cache(maxsize=1024)
-def _script_of(items: tuple[Item, ...]) -> Script:
-    """One script for all replies with the same items: its hash, its size and its template are known then."""
-    return Script(items)
+def _script_from_pool(
+    language: str, thought: int | None, message: int | None, calls: tuple[tuple[str, str], ...]
+) -> Script:
+    """One script for all replies with the same texts and calls, so that its hash, size and template are known."""
+    return Script(
+        (
+            *(() if thought is None else (reasoning_from_pool(language, thought),)),
+            *(FunctionCall(*each) for each in calls),
+            *(() if message is None else (message_from_pool(language, message),)),
+        )
+    )
+
+
+def _generate_calls(request: GenerationRequest) -> Iterator[tuple[str, str]]:
+    """The name and the arguments of each call."""
+    from mockserver.replies.json_schema.generator import (
+        generate_arguments_for_text,
+    )  # only for calls: it is large
+
+    for name, parameters in request.called_functions:
+        yield name, generate_arguments_for_text(parameters, request.text_seed)
 
 
 def _generate_items(request: GenerationRequest) -> Iterator[Item]:
@@ -161,11 +184,8 @@ def _generate_items(request: GenerationRequest) -> Iterator[Item]:
         if request.mcp_server_label and "server_label" in data:
             data["name"] = f"{request.mcp_server_label}-{data['name']}"
         yield ToolCall(kind, data)
-    for name, parameters in request.called_functions:
-        # Only for calls: it is large.
-        from mockserver.replies.json_schema.generator import generate_arguments_for_text
-
-        yield FunctionCall(name, generate_arguments_for_text(parameters, request.text_seed))
+    for call in _generate_calls(request):
+        yield FunctionCall(*call)
     if request.output_schema is not None and not request.called_functions:
         from mockserver.replies.json_schema.generator import generate_value
 

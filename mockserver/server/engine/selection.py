@@ -245,7 +245,7 @@ def _names_in(prompt: str) -> Callable[[str], bool]:
         if name in words:
             return True
         # A name with other characters is no word.
-        return _NAME.fullmatch(name) is None and name in prompt and _is_apart(name, prompt)
+        return name in prompt and _NAME.fullmatch(name) is None and _is_apart(name, prompt)
 
     return is_mentioned
 

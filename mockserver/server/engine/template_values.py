@@ -38,8 +38,8 @@ _GREEDY_TOP_P = 0.01
 #: Parameters that change how a reply is delivered, not its text.
 _DELIVERY_PARAMETERS = ("stream", "stream_options")
 
-#: Ids drawn at once: the response's and one item's.
-_INITIAL_ID_COUNT = 2
+#: Ids drawn at once, as many as one hash gives: the response's and those of a few items.
+_INITIAL_ID_COUNT = 4
 
 
 class ReplySeed:
