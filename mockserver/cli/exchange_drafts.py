@@ -1,4 +1,4 @@
-"""Draft exchange files from a curl command, a HAR file or a recorded reply.
+"""Draft exchange files from a curl command, a HAR file, a recorded reply, or the fixtures of another tool.
 
 Drafts hold no keys: the only header kept is the content type, and bodies are redacted.
 """
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from mockserver.cli.fixture_imports import cassette_entries, imported_stubs, parse_yaml
 from mockserver.contract.detection import detect_content
 from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import parse_exchange
@@ -36,6 +37,8 @@ _CURL_DATA_OPTIONS = ("-d", "--data", "--data-raw", "--data-binary", "--json")
 _ANSI_C_QUOTED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _ANSI_C_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ANSI_C_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
+#: The start of a cassette or of fixtures in YAML.
+_YAML_SOURCE = re.compile(r"\A(?:---\s*\n|#.*\n|\s*\n)*(?:interactions|fixtures|version):")
 _VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PLACEHOLDER_REPLY = {
     "script": {"items": [{"type": "message", "text": "Write the reply of the model here."}]}
@@ -58,7 +61,9 @@ class _Draft:
     request: dict[str, Any] | None
     reply: dict[str, Any]
     location: str = ""
-    """Where it is in a HAR file."""
+    """Where it is in a source with several."""
+    members: Mapping[str, Any] | None = None
+    """The other members of the exchange; None: they follow from the request."""
 
 
 def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> Drafts:
@@ -74,11 +79,12 @@ def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> Draf
     drafts, left_out = _find_drafts(to_utf8(source))
     exchanges: list[dict[str, Any]] = []
     for draft in drafts:
-        own = name if not exchanges else f"{name[:90]}-{len(exchanges) + 1}"
+        own = _exchange_name(name, len(exchanges), draft)
+        members = draft.members
         exchange = {
             "format": 1,
             "name": own,
-            **_request_and_match(draft.request, prompt),
+            **(_request_and_match(draft.request, prompt) if members is None else members),
             "reply": draft.reply,
         }
         try:
@@ -94,17 +100,30 @@ def draft_exchanges(source: bytes, name: str, prompt: str | None = None) -> Draf
     return Drafts(exchanges, left_out)
 
 
+def _exchange_name(name: str, count: int, draft: _Draft) -> str:
+    """The first draft has the name; fixtures, of which the first that matches answers, are sorted by theirs."""
+    if draft.members is not None:
+        return f"{name[:90]}-{count + 1:04}"
+    return f"{name[:90]}-{count + 1}" if count else name
+
+
 def _find_drafts(source: bytes) -> tuple[list[_Draft], list[str]]:
     """(the drafts in a source, what was left out)."""
     text = _decode(source, "the source").strip()
     if text.startswith("curl"):
         return [_Draft(_request_from_curl(text), _PLACEHOLDER_REPLY)], []
-    value = json.loads_or_none(source)
+    value = parse_yaml(text) if _YAML_SOURCE.search(text) else json.loads_or_none(source)
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
-        return _drafts_from_har(value["log"])
+        return _drafts_from_entries(value["log"].get("entries"))
+    if isinstance(value, dict) and isinstance(value.get("interactions"), list):
+        return _drafts_from_entries([*cassette_entries(value["interactions"])])
+    if isinstance(value, dict) and isinstance(value.get("fixtures"), list):
+        return _drafts_from_fixtures(value["fixtures"])
     detected = detect_content(source)
     if not text or detected.kind not in ("stream", "response", "error"):
-        raise ConfigurationError("not a curl command, a HAR file, a stream or a response")
+        raise ConfigurationError(
+            "not a curl command, a HAR file, a cassette, fixtures, a stream or a response"
+        )
     content_type = "text/event-stream" if detected.kind == "stream" else "application/json"
     status = detected.status or (400 if detected.kind == "error" else 200)
     return [_Draft(None, _recorded_reply(status, content_type, _decode(detected.body, "the reply")))], []
@@ -154,9 +173,20 @@ def _parse_request_object(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     return masked, secrets
 
 
-def _drafts_from_har(log: Mapping[str, Any]) -> tuple[list[_Draft], list[str]]:
-    """(the drafts of all usable entries, the others with their index, URL and what is missing)."""
-    entries = log.get("entries")
+def _drafts_from_fixtures(fixtures: list[Any]) -> tuple[list[_Draft], list[str]]:
+    drafts, left_out = [], []
+    for each in imported_stubs(fixtures):
+        if isinstance(each, str):
+            left_out.append(each)
+            continue
+        members = json.loads(redact_body(json.dumps(each.exchange).decode(), ()).encode())
+        drafts.append(_Draft(None, members.pop("reply"), each.location, members))
+        left_out += [f"{each.location}: {name} has no equivalent" for name in each.left_out]
+    return drafts, left_out
+
+
+def _drafts_from_entries(entries: Any) -> tuple[list[_Draft], list[str]]:
+    """(the drafts of all usable entries of a HAR file, the others with their index, URL and what is missing)."""
     if not isinstance(entries, list):
         raise ConfigurationError("the HAR file has no list of entries")
     drafts, left_out = [], []

@@ -72,9 +72,10 @@ def _serving_problems(exchange: Exchange) -> list[str]:
 )
 @mask_option
 def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
-    """Draft exchanges from a curl command, a HAR file or a recorded reply. - reads standard input.
+    """Draft exchanges from a curl command, a HAR file, a recorded reply, a cassette of vcrpy, or fixtures.
 
-    Entries of a HAR file without a whole request and reply are left out and listed with the reason.
+    - reads standard input. Fixtures are those of aimock and stubllm; YAML needs PyYAML. What cannot be used,
+    such as an entry of a HAR file without a whole request and reply, is left out and listed with the reason.
     """
     try:
         drafts = draft_exchanges(source.read(), name, prompt)

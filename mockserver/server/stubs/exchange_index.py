@@ -129,7 +129,8 @@ def exchange_matcher(match: Match) -> Matcher:
 
 def _index_exchange(exchange: Exchange) -> _IndexedExchange:
     match = exchange.match
-    needs_tools = any((match.tool, match.tool_output, match.json_subset, match.json_path))
+    given = (match.tool, match.tool_output, match.json_subset, match.json_path)
+    needs_tools = any(each is not None for each in given)
     return _IndexedExchange(
         exchange,
         has_function_output=None if match.unrestricted else match.tool_output is not None,

@@ -163,7 +163,8 @@ def is_exchange_match(exchange: Exchange, request: IncomingRequest) -> bool:
     if match.unrestricted:
         return True
     thinking_by_default = PROFILE.thinking[facts.model] != "off"
-    any_tools = match.tools is not None or match.tool or match.tool_output or match.json_subset
+    conditions = (match.tools, match.tool, match.tool_output, match.json_subset)
+    any_tools = any(each is not None for each in conditions)
     return (
         facts.has_function_output is (match.tool_output is not None)
         and (match.thinking is not None or facts.thinking is thinking_by_default)
