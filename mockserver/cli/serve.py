@@ -39,11 +39,12 @@ from mockserver.cli.shared_state import (
     open_checked_store,
     require_shareable,
     require_shareable_exchanges,
+    share_metrics,
     shares_store,
     store_lines,
 )
 from mockserver.cli.upstream import build_fallback
-from mockserver.errors import ConfigurationError, MissingPackage, MockServerError
+from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
 
@@ -251,6 +252,7 @@ def serve(
             if settings["fallback"] and not keys:
                 keys = (new_api_key(),)
             require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
+            stack.enter_context(share_metrics(settings))
             store = stack.enter_context(choose_store(settings))
             with paused_collection():
                 services = build_services(
@@ -491,7 +493,9 @@ def _run_server(
     def run(on_start: Callable[[], None], install_stop: InstallStop | None = None) -> None:
         app: ASGIApp = App(services)
         if settings["metrics"]:
-            app = _measure(app, services)
+            from mockserver.server.http.metrics import MeasuredApp
+
+            app = MeasuredApp(app, services)
         app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services, settings)
         try:
             run_forever(app, listeners, on_start, on_tick, services.store.close, install_stop)
@@ -558,18 +562,6 @@ def _announce(
         print(f"  console    {services.console.link(url)}", flush=True)
     if url_file is not None:
         write_url_file(url_file, url + session.profile.base_path)
-
-
-def _measure(app: ASGIApp, services: Services) -> ASGIApp:
-    """The application, with metrics."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if folder is not None and not Path(folder).is_dir():
-        exit_with_error(f"--metrics: PROMETHEUS_MULTIPROC_DIR is not a folder: {folder}", 2)
-    try:
-        from mockserver.server.http.metrics import MeasuredApp
-    except MissingPackage as error:
-        exit_with_error(f"--metrics: {error}", 2)
-    return MeasuredApp(app, services)
 
 
 def _own_key(services: Services, settings: Mapping[str, Any]) -> str:

@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, optional_packages
 
 if TYPE_CHECKING:
     from mockserver.server.state.sessions import Session
@@ -22,11 +24,14 @@ __all__ = [
     "open_checked_store",
     "require_shareable",
     "require_shareable_exchanges",
+    "share_metrics",
     "shares_store",
     "store_lines",
 ]
 
 _MEMORY = "memory"
+#: Variable of prometheus-client: the folder in which processes keep their metrics, so that each reports all.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 #: Options with state that each process would have for itself, and what that state is.
 _UNSHARED_OPTIONS = {
@@ -71,11 +76,31 @@ def choose_store(settings: Mapping[str, Any]) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def share_metrics(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Give workers a folder for their metrics, which is removed at the end, unless the environment names one.
+
+    Raises ConfigurationError, and MissingPackage.
+    """
+    if not settings["metrics"]:
+        yield
+        return
+    folder = os.environ.get(METRICS_FOLDER)
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigurationError(f"--metrics: {METRICS_FOLDER} is not a folder: {folder}")
+    with ExitStack() as stack:
+        if folder is None and settings["workers"] > 1:
+            os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="mockserver-metrics-"))
+            stack.callback(os.environ.pop, METRICS_FOLDER)
+        with optional_packages():
+            import_module("prometheus_client")  # it reads the variable, once
+        yield
+
+
 def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
     """Raise ConfigurationError if an option has state that is not in the store."""
     with_ = "--workers" if settings["workers"] > 1 else "a shared --store"
-    unshared = _UNSHARED_OPTIONS | ({"metrics": "counts"} if settings["workers"] > 1 else {})
-    for name, state in unshared.items():
+    for name, state in _UNSHARED_OPTIONS.items():
         value = settings.get(name)
         if value is not None and value is not False and value != ():  # but 0 is a seed
             raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,40 @@ def test_processes_with_a_shared_folder_report_their_sum(start_server: StartServ
     rest = scrape(servers[0])
     assert rest["mockserver_journal_entries{}"] == 1  # what a process has now ends with it …
     assert sum(requests(rest).values()) == 3  # … but not what it has counted
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+def test_workers_report_the_sum_and_the_time_of_their_store(start_server: StartServer) -> None:
+    server = start_server("--metrics", "--workers", "2", "--quiet")
+    for _ in range(12):
+        # A connection of its own, which either worker may accept.
+        reply = httpx.post(
+            f"{server.base_url}/responses",
+            headers={"authorization": f"Bearer {KEY}"},
+            json={"model": MODEL, "input": "Hello"},
+        )
+        assert reply.status_code == 200
+    for _ in range(4):
+        samples = scrape(server)
+        assert sum(requests(samples).values()) == 12
+        assert samples["mockserver_store_seconds_count{operation=put}"] == 12
+        assert samples["mockserver_store_seconds_sum{operation=put}"] > 0
+    assert server.stop() in (0, -15)
+
+
+def test_metrics_without_the_library_say_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "prometheus_client.py").write_text("raise ModuleNotFoundError(name='prometheus_client')")
+    done = subprocess.run(
+        [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--metrics", "--workers", "2"],
+        env=server_environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "prometheus_client is not installed: pip install 'responses-mockserver[metrics]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_shared_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:

@@ -66,6 +66,17 @@ def test_compose_refers_to_files_that_exist() -> None:
     assert context.resolve() == ROOT
     assert (context / build["dockerfile"]).is_file()
     assert (FOLDER / services["proxy"]["volumes"][0].partition(":")[0]).is_file()
+    for each in services.values():
+        assert services.keys() >= each.get("depends_on", {}).keys()
+
+
+def test_the_variables_of_compose_are_valid_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in yaml.safe_load(read("compose.yaml"))["services"]["mock"]["environment"].items():
+        monkeypatch.setenv(name, "sk-test" if name == "MOCKSERVER_API_KEY" else str(value))
+    settings = serve.make_context("serve", []).params
+    assert settings["allow_host"] == ("mock",)
+    assert settings["workers"] > 1
+    assert settings["store"].startswith("redis://redis:")
 
 
 def test_kubernetes_objects_follow_their_schemas() -> None:

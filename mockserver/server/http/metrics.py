@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from inspect import iscoroutinefunction
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +28,7 @@ from mockserver.server.mock_headers import ADMIN_PATH_PREFIX
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.server.state.sessions import Session
+from mockserver.server.state.store import Store
 
 with optional_packages():
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -91,6 +93,14 @@ class _Metrics:
             multiprocess_mode="livesum",
         )
 
+        self.store = Histogram(
+            "mockserver_store_seconds",
+            "Time of operations of a shared store.",
+            ("operation",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+
     def look_at_journals(self, sessions: Iterable[Session]) -> None:
         """Set the size of the journals."""
         journals = [each.journal for each in sessions]
@@ -136,6 +146,25 @@ class _Measurement:
             self._metrics.open_streams.dec()
 
 
+class _MeasuredStore:
+    """Times the operations of a store."""
+
+    def __init__(self, store: Store, seconds: Histogram) -> None:
+        self._store = store
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._store, name)
+        if not iscoroutinefunction(attribute):
+            return attribute
+
+        async def measured(*arguments: Any, **named: Any) -> Any:
+            with self._seconds.labels(name).time():
+                return await attribute(*arguments, **named)
+
+        return measured
+
+
 class MeasuredApp:
     """Measures the requests to an application, and answers `GET /metrics`."""
 
@@ -145,6 +174,8 @@ class MeasuredApp:
         self._registry = CollectorRegistry()
         self._metrics = _Metrics(self._registry)
         self._journals_seen_at = 0.0
+        if services.store.is_shared:
+            services.store = cast("Store", _MeasuredStore(services.store, self._metrics.store))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
