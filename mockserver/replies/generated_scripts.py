@@ -41,7 +41,7 @@ __all__ = [
 POOL_SIZE = 64
 
 #: Faker's locales of the languages whose texts are not in `schemas/texts`.
-_FAKER_LOCALES = {"el": "el_GR", "he": "he_IL", "hy": "hy_AM", "bn": "bn_BD", "th": "th_TH"}
+_FAKER_LOCALES = {"el": "el_GR", "he": "he_IL", "hy": "hy_AM", "bn": "bn_BD"}
 
 #: The languages of generated texts.
 LANGUAGES = ("en", "zh", "ja", "ru", "ar", *_FAKER_LOCALES)
@@ -57,7 +57,6 @@ _WRITING_SYSTEMS = (
     ("he", r"[\u0590-\u05ff]"),
     ("hy", r"[\u0530-\u058f]"),
     ("bn", r"[\u0980-\u09ff]"),
-    ("th", r"[\u0e00-\u0e7f]"),
 )
 
 #: How much of an input `detect_language` reads.

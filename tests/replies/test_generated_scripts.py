@@ -28,7 +28,6 @@ from mockserver.replies.generated_scripts import (
         ("שלום", "he"),
         ("Բարև", "hy"),
         ("হ্যালো", "bn"),
-        ("สวัสดี", "th"),
     ],
 )
 def test_detect_language(text: str, language: str) -> None:
