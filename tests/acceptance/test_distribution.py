@@ -40,7 +40,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
     package = {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mockserver").rglob("*")
-        if file.suffix in (".py", ".css", ".js", ".html") or file.name in ("py.typed", "LICENSES.txt")
+        if file.suffix in (".py", ".cjs", ".css", ".js", ".html") or file.name in ("py.typed", "LICENSES.txt")
     }
     data = {
         f"mockserver/_data/{file.relative_to(ROOT).as_posix()}"

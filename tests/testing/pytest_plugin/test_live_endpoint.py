@@ -47,6 +47,7 @@ def test_a_test_without_stubs_runs(run: RunPytest, fake_endpoint: str) -> None:
         ("def test_it(responses_server): responses_server.fail('rate-limit')", "it configures an error"),
         ("def test_it(responses_server): responses_server.clock", "it moves the server's clock"),
         ("def test_it(responses_server): responses_server.reset()", "it resets the server"),
+        ("def test_it(responses_intercept): pass", "it intercepts requests"),
         ("def test_it(make_responses_server): make_responses_server()", "it starts a mock server of its own"),
         (
             "@pytest.mark.responses(rendering='documented')\ndef test_it(responses_server): pass",
