@@ -234,6 +234,13 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path: Path) -> No
     assert [*temporary.iterdir()] == []
 
 
+def test_no_request_is_a_failure(tmp_path: Path) -> None:
+    done = run_intercepted([sys.executable, "-c", ""], tmp_path)
+
+    assert done.returncode == 1
+    assert "no requests received: does the command read OPENAI_BASE_URL or HTTPS_PROXY?" in done.stderr
+
+
 def test_settings_of_a_project(tmp_path: Path) -> None:
     def run(text: str, *options: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\n{text}", encoding="utf-8")

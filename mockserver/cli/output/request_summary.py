@@ -103,7 +103,8 @@ class RequestSummary:
     def _headline(self) -> str:
         if not self.request_count:
             if self.intercepts:
-                return "no requests received: docs/intercept.md names the clients that ignore proxy variables"
+                hint = "docs/intercept.md says what each client needs"
+                return f"no requests received: does the command read OPENAI_BASE_URL or HTTPS_PROXY? {hint}"
             hint = "a command that calls the service's own https address needs --intercept"
             return (
                 f"no requests received: does the command read OPENAI_BASE_URL? {hint}{proxy_note(os.environ)}"

@@ -7,12 +7,11 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.types import ASGIApp
 
 from mockserver.errors import StartError
-from mockserver.server.http.tunnels import Gateway
 from mockserver.server.http.uvicorn_runner import (
     ABORT_TIMEOUT_SECONDS,
     UvicornServer,
@@ -20,6 +19,9 @@ from mockserver.server.http.uvicorn_runner import (
     listener_url,
     new_loop,
 )
+
+if TYPE_CHECKING:
+    from mockserver.server.http.tunnels import Gateway
 
 __all__ = ["ThreadedServer"]
 

@@ -35,7 +35,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import uvicorn
@@ -49,8 +49,10 @@ from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.background_stream import background_output
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
-from mockserver.server.http.tunnels import Address, Gateway, decrypt, forward
 from mockserver.server.state.journal import ClientAddress
+
+if TYPE_CHECKING:
+    from mockserver.server.http.tunnels import Address, Gateway
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
@@ -426,6 +428,8 @@ class _HttpConnection(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _open_tunnel(self, gateway: Gateway, route: ssl.SSLContext | Address) -> None:
+        from mockserver.server.http.tunnels import Address, decrypt, forward  # only for servers with tunnels
+
         if isinstance(route, Address):
             try:
                 await forward(self.transport, route, self.connections)
