@@ -33,7 +33,9 @@ def chat_request_findings(
     The profile decides whether the model thinks by default. `models` are the allowed models; None: any,
     because this contract does not list the models of Chat Completions.
     """
-    findings = violation_findings(load_chat_schemas(), _SCHEMA_NAME, value)
+    schemas = load_chat_schemas()
+    is_closed_valid = schemas.is_closed_valid(_SCHEMA_NAME, value)
+    findings = [] if is_closed_valid else violation_findings(schemas, _SCHEMA_NAME, value)
     if not isinstance(value, dict):
         return findings
     if not findings:
@@ -46,7 +48,8 @@ def chat_request_findings(
             *_check_thinking_conflicts(value, profile),
         )
         findings = findings_for_profile(checks, CHAT_PROFILE)
-    findings += findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)
+    if not is_closed_valid:
+        findings += findings_for_profile(_unknown_parameters(value), CHAT_PROFILE)
     return sorted(limit_findings(findings), key=_severity_rank)
 
 
