@@ -151,8 +151,10 @@ def _summarize_items(items: list[Any]) -> tuple[str, int, bool]:
     prompt, answered = "", False
     texts = []
     for item in items:
-        content, is_message = item.get("content"), item.get("type", "message") == "message"
-        text = content if is_message and content.__class__ is str else "\n".join(item_texts(item))
+        is_message = item.get("type", "message") == "message"
+        text = item.get("content") if is_message else None
+        if text.__class__ is not str:
+            text = "\n".join(item_texts(item))
         texts.append(text)
         if is_message:
             if item.get("role") == "user":

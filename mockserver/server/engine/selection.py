@@ -39,6 +39,8 @@ _MAX_SHOWN_NAME = 100
 _NAME = re.compile(r"[\w-]+")
 #: How much of the end of a prompt is searched for names of functions.
 _MAX_SEARCHED_CHARACTERS = 1 << 14
+#: How many names are searched in a prompt before its words are: most prompts name no function.
+_FEW_FUNCTIONS = 16
 #: How many functions a generated reply calls at most.
 _MAX_CALLS = 32
 
@@ -227,17 +229,20 @@ def _unsatisfiable_message(functions: tuple[CallableFunction, ...], error: Unsat
 
 def _functions_to_call(facts: RequestFacts) -> tuple[CallableFunction, ...]:
     """The functions that the prompt names (the first only, without parallel calls), else the first one."""
-    if not facts.callable_functions:
+    functions = facts.callable_functions
+    if not functions:
         return ()
-    is_mentioned = _names_in(facts.prompt[-_MAX_SEARCHED_CHARACTERS:])
-    named = (each for each in facts.callable_functions if is_mentioned(each.name))
+    prompt = facts.prompt[-_MAX_SEARCHED_CHARACTERS:].lower()
+    if len(functions) <= _FEW_FUNCTIONS and not any(each.name.lower() in prompt for each in functions):
+        return functions[:1][: facts.max_tool_calls]
+    is_mentioned = _names_in(prompt)
+    named = (each for each in functions if is_mentioned(each.name))
     calls = tuple(islice(named, _MAX_CALLS if facts.parallel_tool_calls else 1))
-    return (calls or facts.callable_functions[:1])[: facts.max_tool_calls]
+    return (calls or functions[:1])[: facts.max_tool_calls]
 
 
 def _names_in(prompt: str) -> Callable[[str], bool]:
-    """Tells whether a prompt names a function as a whole word; case does not matter."""
-    prompt = prompt.lower()
+    """Tells whether a prompt in lower case names a function as a whole word."""
     words = frozenset(_NAME.findall(prompt))
 
     def is_mentioned(name: str) -> bool:

@@ -36,7 +36,7 @@ def calls_after_response(record: ResponseRecord) -> Turn | CallHistory | None:
 
 def calls_before_reply(earlier: Turn | CallHistory | None, input_value: Any) -> Turn | None:
     """The calls of the earlier turns and of a request's input; None if there are none."""
-    items = select_call_items(input_value)
+    items = () if input_value.__class__ is str else select_call_items(input_value)
     return Turn(items, earlier) if items or earlier is not None else None
 
 
