@@ -515,9 +515,14 @@ def _run_server(
     if settings["workers"] == 1:
         run(announce)
         return 0
+    from mockserver.server.http.background_stream import background_output
     from mockserver.server.http.workers import run_workers
 
-    return run_workers(settings["workers"], run_worker, announce, partial(_log_line, settings))
+    def announce_workers() -> None:
+        with background_output():  # the banner, too, waits for no reader
+            announce()
+
+    return run_workers(settings["workers"], run_worker, announce_workers, partial(_log_line, settings))
 
 
 def _log_line(settings: Mapping[str, Any], line: str) -> None:

@@ -130,6 +130,30 @@ def test_a_second_signal_aborts_open_requests(start_server: StartServer) -> None
             b"".join(chunks)
 
 
+def test_workers_stop_if_the_process_that_runs_them_is_killed(start_server: StartServer) -> None:
+    server = start_server("--workers", "2")
+    workers = worker_processes(server)
+    server.process.kill()
+    server.process.wait()
+    wait_until(lambda: not any(is_running(pid) for pid in workers), "the end of the workers")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("outputs", [">&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_workers_serve_if_nobody_reads_their_output(start_server: StartServer, outputs: str) -> None:
+    command = f'exec "$0" -m mockserver "$@" {outputs}'
+    server = start_server("--workers", "2", program=("/bin/sh", "-c", command, sys.executable))
+    for _ in range(10):
+        assert post(server.base_url, {"input": "Hello!"}).status_code == 200
+    assert server.stop() == 0
+
+
 @needs_redis
 def test_a_redis_that_is_away_is_a_503_until_it_is_back(
     start_server: StartServer, redis: RedisServer

@@ -11,7 +11,6 @@ import asyncio
 import os
 import select
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -143,8 +142,6 @@ class _Supervisor:
         for start in [each for each in self.starts if each[0] <= now]:
             self.starts.remove(start)
             number = start[1]
-            sys.stdout.flush()
-            sys.stderr.flush()
             pid = os.fork()
             if pid == 0:
                 self._work(number)
@@ -168,8 +165,6 @@ class _Supervisor:
         except BaseException:  # noqa: BLE001 (the process ends)
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             os._exit(status)
 
     def _install_stop(self, stop: Callable[[], None]) -> None:
