@@ -196,7 +196,7 @@ def _responses_findings(exchange: CapturedExchange) -> list[Any]:
     method = "GET" if exchange.method == "HEAD" else exchange.method
     operation = find_operation(profile, method, exchange.path)
     if operation is None:
-        return [f"{profile.name} has no such operation"]
+        return _extension_problems(exchange, profile)
     if operation.name != "createResponse":
         return errors(check_body(exchange.body, operation.response_schema, profile))
     request = _parse_request_object(exchange.request)
@@ -206,6 +206,21 @@ def _responses_findings(exchange: CapturedExchange) -> list[Any]:
         found = check_stream(exchange.body, profile, request) if exchange.is_complete else []
         return _without_requested_violation(exchange, found) if exchange.is_complete else []
     return _without_requested_violation(exchange, check_response(exchange.body, profile, request))
+
+
+def _extension_problems(exchange: CapturedExchange, profile: Any) -> list[Any]:
+    """Problems of a reply to an operation that the profile lacks: it is the mock's own, and marked, or a mistake."""
+    from mockserver.contract.check import check_body
+    from mockserver.contract.findings import errors
+    from mockserver.contract.operations import mock_extensions
+    from mockserver.profiles import load_profile
+
+    for operation in mock_extensions(profile):
+        if exchange.headers.get("x-mock-extension") == operation.name and exchange.path.endswith(
+            operation.path
+        ):
+            return errors(check_body(exchange.body, operation.response_schema, load_profile("qwen-2026-05")))
+    return [f"{profile.name} has no such operation"]
 
 
 def _admin_problems(exchange: CapturedExchange) -> list[Any]:

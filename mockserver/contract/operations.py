@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from mockserver.profiles import Profile
 
-__all__ = ["OPERATIONS", "Operation", "body_schemas", "find_operation", "profile_operations"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "body_schemas",
+    "find_operation",
+    "mock_extensions",
+    "profile_operations",
+]
 
 
 class Operation(NamedTuple):
@@ -119,6 +126,11 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType({each.name: each for each
 def profile_operations(profile: Profile) -> tuple[Operation, ...]:
     """The operations that a profile has, in the order of the table."""
     return tuple(each for each in _OPERATIONS if each.name in profile.operations)
+
+
+def mock_extensions(profile: Profile) -> tuple[Operation, ...]:
+    """The operations that the mock answers although the profile has none: clients list the models first."""
+    return tuple(each for each in (OPERATIONS["listModels"],) if each.name not in profile.operations)
 
 
 def body_schemas(profile: Profile) -> Iterator[str]:

@@ -6,6 +6,7 @@ __all__ = [
     "ADMIN_PATH_PREFIX",
     "ADMIN_TOKEN_HEADER",
     "DELAY_HEADER",
+    "EXTENSION_HEADER",
     "FAULT_HEADER",
     "SCENARIO_HEADER",
     "SESSION_HEADER",
@@ -18,6 +19,9 @@ ADMIN_TOKEN_HEADER = b"x-mock-admin-token"
 
 #: Milliseconds to wait before the reply.
 DELAY_HEADER = b"x-mock-delay"
+
+#: In a reply, the name of an operation that the profile does not have: the mock's own.
+EXTENSION_HEADER = b"x-mock-extension"
 
 #: In a request, the fault to inject; in a reply, the fault that was injected.
 FAULT_HEADER = b"x-mock-fault"

@@ -13,7 +13,7 @@ from mockserver import __version__
 from mockserver.contract.chat.service import chat_models, load_chat_schemas
 from mockserver.contract.findings import Severity
 from mockserver.contract.openapi.chat import CHAT_TAG, chat_path_item
-from mockserver.contract.operations import Operation, profile_operations
+from mockserver.contract.operations import Operation, mock_extensions, profile_operations
 from mockserver.contract.rules import load_rules
 from mockserver.contract.schema.overlays import rewrite_references, union_branches
 from mockserver.contract.schema.registry import load_schemas
@@ -27,6 +27,9 @@ __all__ = ["OPENAPI_VERSIONS", "openapi_document"]
 OPENAPI_VERSIONS: Mapping[str, str] = {"3.2": "3.2.0", "3.1": "3.1.1"}
 
 Schema = dict[str, Any]
+
+#: A profile that has the operations which the mock adds to others.
+_PROFILE_OF_EXTENSIONS = "qwen-2026-05"
 
 _SCHEMAS_POINTER = "#/components/schemas/"
 
@@ -49,6 +52,8 @@ def openapi_document(
         name: _component(_accepted(schema, profile.name), version)
         for name, schema in known.all_schemas().items()
     }
+    if _has_chat(profile) and mock_extensions(profile):
+        parts |= _extension_schemas(parts, version)
     named = frozenset(profile.models if models is None else models)
     _restrict_models(parts["create_request"], named)
     if _has_chat(profile):
@@ -106,8 +111,15 @@ def _has_chat(profile: Profile) -> bool:
     return bool(load_profile_document(profile.name)["renderings"])
 
 
+def _extension_schemas(known: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """The schemas of the mock's own operations, which are those of the profile that has them."""
+    schemas = load_schemas(_PROFILE_OF_EXTENSIONS).all_schemas()
+    return {name: _component(schemas[name], version) for name in ("models", "model") if name not in known}
+
+
 def _profile_tags(profile: Profile) -> list[str]:
-    tags = list(dict.fromkeys(each.tag for each in profile_operations(profile)))
+    own = mock_extensions(profile) if _has_chat(profile) else ()
+    tags = list(dict.fromkeys(each.tag for each in (*profile_operations(profile), *own)))
     return [*tags, CHAT_TAG[0]] if _has_chat(profile) else tags
 
 
@@ -121,6 +133,8 @@ def _paths(profile: Profile, exchanges: Iterable[Exchange], version: str) -> dic
         )
         paths.setdefault(each.path, {})[each.method.lower()] = description
     if _has_chat(profile):
+        for each in mock_extensions(profile):
+            paths.setdefault(each.path, {})[each.method.lower()] = _mock_operation(each, profile)
         paths["/chat/completions"] = chat_path_item(_SCHEMAS_POINTER, _stream_keyword(version))
     return paths
 
@@ -149,6 +163,17 @@ def _json_operation(operation: Operation) -> dict[str, Any]:
         content = {"application/json": {"schema": schema}}
         description["requestBody"] = {"required": required, "content": content}
     return description
+
+
+def _mock_operation(operation: Operation, profile: Profile) -> dict[str, Any]:
+    """Describe an operation of the mock's own."""
+    description = _json_operation(operation)
+    description["responses"]["200"]["headers"]["x-mock-extension"] = {
+        "description": "The name of an operation that only the mock has.",
+        "schema": {"type": "string", "const": operation.name},
+    }
+    note = f"The mock's own: the profile {profile.name} has no such operation."
+    return {**description, "description": note, "x-mock-extension": True}
 
 
 def _path_parameters(operation: Operation) -> list[Schema]:

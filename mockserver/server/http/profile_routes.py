@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver.contract.chat.service import CHAT_PATHS
-from mockserver.contract.operations import profile_operations
+from mockserver.contract.operations import mock_extensions, profile_operations
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile, profile_names
 from mockserver.server.access import HEALTH_PATHS
@@ -64,6 +64,9 @@ class ProfileRoutes(Starlette):
                 if self._services.fallback is not None and each.name != "createResponse":
                     handler = _pass_on_unless_stored(handler)
                 methods.setdefault(base + each.path, {})[each.method] = handler
+            if self._services.fallback is None:
+                for each in mock_extensions(profile):
+                    methods.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
             for path, handlers in methods.items():
                 yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 

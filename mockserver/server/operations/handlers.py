@@ -13,7 +13,7 @@ from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, fault_for_request
 from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import Headers, send_body
-from mockserver.server.mock_headers import FAULT_HEADER
+from mockserver.server.mock_headers import EXTENSION_HEADER, FAULT_HEADER
 from mockserver.server.operations import compaction, conversations, stored_responses
 from mockserver.server.operations.validated_bodies import read_validated_body
 from mockserver.server.state.journal import EntryDetails
@@ -49,6 +49,8 @@ def _json_handler(name: str, operation: Operation) -> Handler:
             (b"x-request-id", request_id.encode()),
             (b"date", request.services.date_header(request.session)),
         ]
+        if name not in request.session.profile.operations:
+            head.append((EXTENSION_HEADER, name.encode()))
         details = EntryDetails(request_findings=request.findings or ())
         request.record(200, (body,), False, request_id, details)
         request.response_started = True

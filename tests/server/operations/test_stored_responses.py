@@ -213,7 +213,11 @@ def test_every_operation_requires_a_key(later: ApiClient, path: str) -> None:
 
 def test_a_path_of_another_profile_is_named(api: ApiClient, later: ApiClient) -> None:
     base = api.server.base_url.removesuffix(api.server.base_url.partition("/api")[2]).removesuffix("/api")
-    for path in ("/compatible-mode/v1/responses/x", "/compatible-mode/v1/conversations", "/v1/models"):
+    for path in (
+        "/compatible-mode/v1/responses/x",
+        "/compatible-mode/v1/conversations",
+        "/compatible-mode/v1/models",
+    ):
         reply = api.client.get(base + path)
         assert reply.status_code == 404
         assert "belongs to the profile qwen-2026-0" in reply.json()["message"]

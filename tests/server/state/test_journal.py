@@ -102,7 +102,7 @@ def test_every_removed_entry_is_reported() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [
-        ("GET", "/models", {}, 404),
+        ("GET", "/files", {}, 404),
         ("OPTIONS", "/responses", {}, 405),
         ("POST", "/responses", {"authorization": ""}, 401),
         ("POST", "/responses", {"content_type": "text/plain"}, 400),

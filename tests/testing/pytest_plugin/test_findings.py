@@ -129,7 +129,7 @@ def test_key(ask):
     ask(key="wrong-key-of-mine")
 
 def test_path(responses_server):
-    responses_server.httpx().get("/models")
+    responses_server.httpx().get("/files")
 
 def test_text(responses_server):
     client = responses_server.httpx()
@@ -144,7 +144,7 @@ def test_allowed(ask):
     result.stdout.fnmatch_lines(
         [
             "Refused request (refused): POST */responses: not an API request: Invalid API-key provided.*",
-            "Refused request (refused): GET */models: not an API request: There is nothing at */models.*",
+            "Refused request (refused): GET */files: not an API request: There is nothing at */files.*",
             "Contract violation SCH-006: *",
         ]
     )
