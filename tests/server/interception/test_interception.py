@@ -8,6 +8,7 @@ import ssl
 import stat
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,6 +94,33 @@ def test_a_connection_serves_several_requests(server: MockServer) -> None:
             reply = client.post(f"{BASE_URL}/responses", json={"model": MODEL, "input": text})
             assert reply.status_code == 200
     assert server.journal[1].json["input"] == large
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_large_reply_arrives_as_it_is(stream: bool, server: MockServer) -> None:
+    server.reply(chunks=["x" * 100_000] * 9)
+    reply = ask(server, stream=stream)
+    assert reply.content == b"".join(server.journal.last.reply)
+    assert len(reply.content) > 900_000
+
+
+def test_a_request_in_a_tunnel_names_a_host_of_the_service(server: MockServer) -> None:
+    with client_of(server) as client:
+        reply = client.post(f"{BASE_URL}/responses", json={}, headers={"host": "example.com"})
+    assert reply.status_code == 403
+
+
+def test_a_tunnel_in_a_tunnel_is_refused(server: MockServer) -> None:
+    with client_of(server) as client:
+        reply = client.request("CONNECT", f"https://{HOST}/", headers={"host": HOST})
+    assert reply.status_code in (400, 405)
+
+
+def test_many_clients_at_once(server: MockServer) -> None:
+    with ThreadPoolExecutor(12) as threads:
+        replies = list(threads.map(lambda number: ask(server, input=f"Hello {number}"), range(24)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert len(server.journal) == 24
 
 
 def test_another_host_is_refused_and_named(server: MockServer) -> None:
