@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from mockserver.contract.rules import load_conduct_rules
 from tests.testing.conduct_habits import HABITS
 
 __all__ = ["conduct_page"]
 
+MEASURED_FILE = Path(__file__).parent.parent / "tests" / "data" / "conduct.json"
+
 _HEAD = """\
-<!-- Written by docs/generate.py from the rules and tests/testing/conduct_habits.py: `make docs`. -->
+<!-- Written by docs/generate.py from the rules, tests/testing/conduct_habits.py and tests/data/conduct.json. -->
 # Conduct
 
 Each request of a client may be valid, and the client still do harm: it retries at once what cannot succeed, goes on
@@ -87,6 +91,24 @@ repeats. Whole new instructions, other tools, and a history without its oldest i
 ## Habits
 """
 
+_CLIENTS_HEAD = """
+## What the official SDKs do
+
+Measured with their defaults, in real time. Each cell has what the user of the client gets and the number of requests
+sent, with the finding if there is one. None brings an error or a warning: the SDKs retry 408, 409, 429 and 5xx twice,
+after half a second and a second less a quarter at most, or after Retry-After.
+"""
+
+_CASES = {
+    "error-500": "500 to every request",
+    "limit-429": "429 with `Retry-After: 2`, then a reply",
+    "quota-429": "429 with `x-should-retry: false`",
+    "rejected-400": "400",
+    "failed-200": "200 with a failed response",
+    "failed-200-stream": "the same in a stream",
+    "stop": "a stream that the user closes; the connection was closed",
+}
+
 
 def conduct_page() -> str:
     """Return the whole page."""
@@ -102,3 +124,16 @@ def _page_lines() -> Iterator[str]:
     for each in HABITS:
         link = f"[{each.rule}](rules.md#{each.rule.lower()})"
         yield f"| {each.name} | {link} | {rules[each.rule].severity} | {each.request} |"
+    yield from _client_lines(json.loads(MEASURED_FILE.read_text(encoding="utf-8")))
+
+
+def _client_lines(measured: dict[str, dict[str, tuple[str, int, list[str]]]]) -> Iterator[str]:
+    yield _CLIENTS_HEAD
+    yield "| the server sends | " + " | ".join(measured) + " |"
+    yield "|---" * (len(measured) + 1) + "|"
+    for case, description in _CASES.items():
+        cells = (
+            ", ".join([seen, str(count), *rules])
+            for seen, count, rules in (each[case] for each in measured.values())
+        )
+        yield f"| {description} | " + " | ".join(cells) + " |"

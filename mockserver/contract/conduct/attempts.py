@@ -110,7 +110,7 @@ class Attempt:
             return seconds
         try:
             return parsedate_to_datetime(text).timestamp() - self.at
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
     def waited_since(self, earlier: Attempt) -> float:

@@ -30,10 +30,10 @@ _LONG_WAIT_SECONDS = 8.0
 
 def check_retries(attempts: Iterable[Attempt]) -> Iterator[NumberedFinding]:
     """The findings about the retries of a session, whose attempts are in the order of their arrival."""
-    groups: dict[tuple[str, ...], list[Attempt]] = {}
+    groups: dict[tuple[str, str, bytes], list[Attempt]] = {}
     for each in attempts:
         if each.method == "POST" and each.body:
-            groups.setdefault((each.client, each.path, each.body.decode("latin-1")), []).append(each)
+            groups.setdefault((each.client, each.path, each.body), []).append(each)
     for group in groups.values():
         if any(each.has_failed for each in group):
             chains = _chains_of_counting_client(group) if _is_parallel(group) else _chains(group)

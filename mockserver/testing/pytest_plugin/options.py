@@ -41,10 +41,10 @@ _MARKER_ARGUMENTS = (
     "exchanges",
     "strict",
     "fail_on",
-    "conduct",
     "allow",
     "recorded",
     "record_errors",
+    "conduct",
 )
 
 
