@@ -163,12 +163,13 @@ def may_have_masked_members(text: str, masks: Masks) -> bool:
 
 def find_credentials(body: bytes) -> tuple[str, ...]:
     """The credentials in a request's body that are to be redacted wherever they appear."""
-    if configured_masks() == NO_MASKS and not _has_credential_sign(body):
+    masks = configured_masks()
+    if not (masks.pointers or masks.patterns or _has_credential_sign(body)):
         return ()
     value = json.loads_or_none(body)
-    if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not configured_masks().pointers:
+    if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not masks.pointers:
         return _find_in_large_request(value, body.decode(errors="replace"))
-    return () if value is None else mask_request(value, (), configured_masks())[1]
+    return () if value is None else mask_request(value, (), masks)[1]
 
 
 def _has_credential_sign(body: bytes) -> bool:
