@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def test_a_disk_that_is_full_is_a_503_until_it_has_room(start_server: StartServe
     server = start_server("--store", f"sqlite:{file}")
     first = post(server.base_url, {"input": "Hello!"}).json()
     before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, before[1]))
     for body in ({"input": "Hello!"}, {"input": "Hello!", "stream": True}):
         reply = post(server.base_url, body)
         assert (reply.status_code, reply.json()["code"]) == (503, "ServiceUnavailable")
@@ -248,3 +249,16 @@ def test_a_reload_reaches_all_workers_and_refuses_what_counts(
     wait_until(
         lambda: server.stderr_text.count("exchange 'two': its 'times' does not work") == 2, "both to refuse"
     )
+
+
+def test_a_conversation_continues_on_any_worker(start_server: StartServer) -> None:
+    server = start_server("--profile", "qwen-2026-05", "--workers", "2")
+    conversation = server.client.post("/conversations", json={"metadata": {"topic": "tea"}}).json()["id"]
+    with ThreadPoolExecutor(4) as pool:
+        bodies = [{"input": f"This is turn {turn}.", "conversation": conversation} for turn in range(12)]
+        replies = [*pool.map(partial(post, server.base_url), bodies)]
+    assert [reply.status_code for reply in replies] == [200] * 12
+    items = server.client.get(f"/conversations/{conversation}/items", params={"limit": 100}).json()["data"]
+    outputs = [item for reply in replies for item in reply.json()["output"]]
+    assert len(items) == 12 + len(outputs)
+    assert {item["id"] for item in outputs} < {item["id"] for item in items}

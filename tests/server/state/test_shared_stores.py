@@ -230,6 +230,25 @@ def test_a_redis_database_of_another_version_is_refused(tmp_path: Path) -> None:
     server.stop()
 
 
+@needs_redis
+def test_a_redis_that_is_full_refuses_records_and_returns_others(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    store = open_shared_store(server.url)
+
+    async def scenario() -> None:
+        await store.put(record("a"))
+        server.run("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreUnavailable) as raised:
+            await store.put(record("b"))
+        assert "maxmemory" in raised.value.reason
+        assert await store.get("s", "a") == record("a")
+        server.run("CONFIG", "SET", "maxmemory", "0")
+        await store.put(record("b"))
+
+    run(store, scenario)
+    server.stop()
+
+
 @pytest.mark.parametrize("url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0"])
 def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--store"):
