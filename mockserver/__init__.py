@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         StartError,
     )
     from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall, Usage
+    from mockserver.server.delivery.holds import Hold
     from mockserver.server.state.journal import Entry, Journal
     from mockserver.server.stubs.matchers import IncomingRequest
     from mockserver.server.stubs.stubs import Stub
@@ -31,6 +32,7 @@ __all__ = [
     "ErrorReply",
     "Finding",
     "FunctionCall",
+    "Hold",
     "IncomingRequest",
     "InvalidExchange",
     "Journal",
@@ -58,6 +60,7 @@ _LAZY_MODULES = {
     "ErrorReply": "mockserver.testing.reply_values",
     "Finding": "mockserver.contract.findings",
     "FunctionCall": "mockserver.replies.script",
+    "Hold": "mockserver.server.delivery.holds",
     "IncomingRequest": "mockserver.server.stubs.matchers",
     "InvalidExchange": "mockserver.errors",
     "Journal": "mockserver.server.state.journal",

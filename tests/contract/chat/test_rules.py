@@ -260,6 +260,13 @@ def test_tool_messages_answer_the_calls_before_them(messages: list[Any], rules: 
     assert [each.rule for each in found] == rules
 
 
+def test_arguments_that_come_back_are_json() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"city": '}}
+    messages = [*REQUEST["messages"], {"role": "assistant", "tool_calls": [call]}, tool_message("call_1")]
+    (finding,) = check_chat_request({**REQUEST, "messages": messages})
+    assert (finding.rule, finding.pointer) == ("REQ-020", "/messages/1/tool_calls/0/function/arguments")
+
+
 def test_functions_have_unique_names() -> None:
     assert [each.rule for each in check_chat_request({**REQUEST, "tools": [FUNCTIONS[0]] * 2})] == ["REQ-015"]
 

@@ -173,3 +173,19 @@ def test_output_added_to_a_conversation_counts(api: ApiClient, conversation: str
     _, calls = call_twice(api, conversation=conversation)
     api.request_json("POST", f"/conversations/{conversation}/items", {"items": both(calls)})
     assert answer(api, "Thanks.", conversation=conversation).status_code == 200
+
+
+def test_broken_arguments_that_a_client_sends_back_are_refused_as_by_the_service(api: ApiClient) -> None:
+    """A model's broken arguments are the client's to mend; other services accept any text."""
+    api.server.reply(FunctionCall("f", '{"city": '), invalid=True)
+    (call,) = api.create("Weather?", tools=TOOLS)["output"]
+    reply = answer(api, [{"role": "user", "content": "Weather?"}, call, output(call["call_id"])])
+    if not api.server.profile.startswith("qwen-"):
+        assert reply.status_code == 200
+        return
+    assert reply.status_code == 400
+    text = 'The "function.arguments" parameter of the code model must be in JSON format.'
+    assert message_of(reply) == f"<400> InternalError.Algo.InvalidParameter: {text}"
+    mended = {**call, "arguments": "{}"}
+    reply = answer(api, [{"role": "user", "content": "Weather?"}, mended, output(call["call_id"])])
+    assert reply.status_code == 200
