@@ -29,6 +29,8 @@ from mockserver.wire import json
 
 __all__ = ["Failure", "PassThroughChecker", "PassThroughExchange", "relative_path", "run_until_disconnect"]
 
+#: Headers of a reply that tell a client whether and when to retry.
+_RETRY_HEADERS = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
 #: Statuses with which an endpoint refuses a key.
 _KEY_REFUSALS = (401, 403)
 #: Statuses with which it refuses a path or a method.
@@ -292,6 +294,7 @@ class PassThroughChecker:
             refusal=pass_through.failure.name,
             reply_findings=tuple(self._reply_findings(pass_through, body)) if pass_through.forwarded else (),
             is_checked=is_read and self._has_contract(pass_through),
+            reply_headers=tuple(each for each in pass_through.reply_headers if each[0] in _RETRY_HEADERS),
         )
         scope = pass_through.scope
         authorization = dict(scope["headers"]).get(b"authorization", b"")

@@ -126,6 +126,7 @@ def test_a_verdict_on_conduct_over_http(start_server: StartServer) -> None:
         assert verdict["conduct"] == verdict["violations"]
         assert [(each["request"], each["rule"]) for each in verdict["conduct"]] == [(2, "RTY-003")]
         assert admin.get(url, params={"conduct": "maybe"}).status_code == 400
+        assert [each["left_at"] for each in admin.get("/_mock/journal").json()["entries"]] == [None] * 3
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from mockserver.live.endpoint import Endpoint, parse_endpoint
 from mockserver.live.pass_through import PassThroughChecker
 from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
+from mockserver.server.conduct import check_entries
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.journal_entries import findings_for_entry
 from mockserver.server.state.journal import Journal
@@ -509,6 +510,17 @@ def test_client_that_leaves_frees_its_upstream_connection(
         wait_until_idle(relay, client)
     assert [entry.left for entry in relay.journal] == [True] * 3
     assert [entry.refusal for entry in relay.journal] == ["unreachable" if first_chunk is None else ""] * 3
+
+
+def test_conduct_is_judged_by_the_headers_of_the_endpoint(start_relay: StartRelay) -> None:
+    with seeded_mock() as server:
+        server.fail("rate-429", retry_after=20).times(2)
+        relay, client = start_relay(parse_endpoint(server.base_url, server.api_key))
+        for _ in range(2):
+            assert client.post("/responses", json=HELLO).headers["retry-after"] == "20"
+        wait_until_idle(relay, client)
+    found = check_entries(enumerate(relay.journal, start=1))
+    assert [(each.request_number, each.finding.rule) for each in found] == [(2, "RTY-001")]
 
 
 def test_slow_check_delays_no_reply(start_relay: StartRelay, monkeypatch: pytest.MonkeyPatch) -> None:

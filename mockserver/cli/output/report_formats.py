@@ -22,7 +22,7 @@ from mockserver.contract.formatting import (
     format_location,
     format_value,
 )
-from mockserver.contract.rules import load_rules
+from mockserver.contract.rules import load_all_rules
 from mockserver.wire import json
 from mockserver.wire.terminal import escape_unprintable
 
@@ -42,7 +42,7 @@ def _write_text(inputs: Sequence[CheckedInput], _: Container[Severity]) -> str:
         lines += findings_lines(each.findings)
         if each.result.migration is not None:
             lines += migration_lines(each.result.migration, each.result.profile)
-    if any(finding.rule in load_rules() for each in inputs for finding in each.findings):
+    if any(finding.rule in load_all_rules() for each in inputs for finding in each.findings):
         lines.append("`mockserver rules RULE` explains a rule and shows an example that breaks it.")
     return "".join(f"{line}\n" for line in lines)
 

@@ -304,6 +304,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "refusal": entry.refusal,
         "detail": entry.detail,
         "left": entry.left,
+        "left_at": entry.left_at,
     }
 
 

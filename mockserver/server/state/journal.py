@@ -184,8 +184,8 @@ class Entry:
         """None for a reply that is sent at once."""
         self.body_text: BodyText | None = None
         """None: the body is examined when it is needed."""
-        self.recorded_at = monotonic()
-        """When the entry was made, by a clock that never stands still."""
+        self.recorded_at = 0.0
+        """When the journal got the entry, by a clock that never stands still."""
         self._secrets: tuple[str, ...] | None = None
 
     @property
@@ -380,6 +380,7 @@ class Journal:
             entry.omit_bodies(size)
             size = 0
         entry.kept_bytes = size
+        entry.recorded_at = monotonic()
         self._entries.append(entry)
         self.body_bytes += size
         self._quota.used_bytes += size
