@@ -111,6 +111,9 @@ _SOURCE_URLS = ("https://www.example.com/", "https://www.example.org/guide")
 _IMAGE_URL_PREFIXES = ("https://www.example.com/picture-", "https://www.example.org/picture-")
 _MAX_TITLE_CHARACTERS = 40
 
+#: Characters of the arguments of a script that is kept for other replies.
+_MAX_KEPT_CHARACTERS = 16 << 10
+
 #: Longest query made from a prompt, in characters.
 _MAX_QUERY_CHARACTERS = 80
 
@@ -144,7 +147,9 @@ def generate_script(request: GenerationRequest) -> Script:
     rest, pick = divmod(request.text_seed, POOL_SIZE)
     thought = pick if request.thinking else None
     message = None if calls else rest % POOL_SIZE if request.thinking else pick
-    return _script_from_pool(detect_language(request.prompt), thought, message, calls)
+    is_large = bool(calls) and sum(len(arguments) for _, arguments in calls) > _MAX_KEPT_CHARACTERS
+    find_script = _script_from_pool.__wrapped__ if is_large else _script_from_pool
+    return find_script(detect_language(request.prompt), thought, message, calls)
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ from mockserver.replies.templates import reply_slots
 from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import INVALID_CONTENT
-from mockserver.server.engine.plan import ReplyPlan, RequestPlan, compile_script
+from mockserver.server.engine.plan import MAX_KEPT_SCRIPT_BYTES, ReplyPlan, RequestPlan, compile_script
 from mockserver.server.engine.rendered_replies import (
     RenderedReply,
     mark_invalid,
@@ -212,7 +212,8 @@ async def _plan_reply(
         input_tokens = session.limiter.limit_context(input_tokens)
     cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
     shape = build_shape(session, request.body, cache)
-    compiled = compile_script(
+    is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
+    compiled = (compile_script.__wrapped__ if is_large else compile_script)(
         script, profile.name, session.rendering, facts.model, shape, facts.stream, selected.stub_name is None
     )
     total_tokens = input_tokens + compiled.output_tokens

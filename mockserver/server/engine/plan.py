@@ -28,7 +28,7 @@ from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
 
-__all__ = ["CompiledScript", "ReplyPlan", "RequestPlan", "compile_script"]
+__all__ = ["MAX_KEPT_SCRIPT_BYTES", "CompiledScript", "ReplyPlan", "RequestPlan", "compile_script"]
 
 
 class CompiledScript(NamedTuple):
@@ -39,6 +39,10 @@ class CompiledScript(NamedTuple):
     text_slots: SlotValues
     item_ids: ItemIds
     output_tokens: int
+
+
+#: Bytes of a script whose compiled form is kept for other replies.
+MAX_KEPT_SCRIPT_BYTES = 16 << 10
 
 
 @lru_cache(maxsize=1024)
