@@ -60,6 +60,7 @@ def unrecorded(start_server: StartServer, tmp_path: Path, _many_open_files: None
     options = ("--seed", "1", "--quiet", "--exchanges", exchanges)
     server = start_server(*options, env={"PYTHONPATH": str(ROOT)})
     wait_until(lambda: measure(server.process.pid)[2] > 1, "the thread that looks for changed exchanges")
+    server.create("Go on.")  # its connection stays open
     return server
 
 
@@ -92,7 +93,7 @@ def measured(unrecorded: ServerProcess, capsys: pytest.CaptureFixture[str]) -> M
         with capsys.disabled():
             print(f"\n{name}: RSS {memory} MiB, files {files}, threads {threads}")
         assert after[0] - before[0] < growth_mib
-        assert after[2] <= before[2]
+        assert after[2] <= before[2] + 1  # a thread for large bodies or changed files may have begun
 
     return run
 
