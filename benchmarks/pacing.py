@@ -34,7 +34,7 @@ from mockserver.profiles import load_profile
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Message, Script
 from mockserver.replies.templates import FixedValues, compile_stream, reply_slots
-from mockserver.replies.usage import count_tokens
+from mockserver.replies.token_counts import count_tokens
 from mockserver.server.delivery.pacing import apply_pace, parse_pace
 from mockserver.server.delivery.steps import Send
 from mockserver.wire import sse

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 from mockserver import resources
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
+from mockserver.replies.token_counts import count_tokens
 from mockserver.replies.truncation import first_tokens
-from mockserver.replies.usage import count_item_tokens, count_tokens
+from mockserver.replies.usage import count_item_tokens
 from mockserver.wire import json
 
 __all__ = [

@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import islice
 
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
-from mockserver.replies.usage import TOKEN_PATTERN, count_item_tokens, count_tokens
+from mockserver.replies.token_counts import count_tokens, token_ends
+from mockserver.replies.usage import count_item_tokens
 
 __all__ = ["first_tokens", "truncate_at_stop", "truncate_to_tokens"]
 
@@ -57,7 +58,7 @@ def _truncate_item(item: Item, limit: int) -> Item:
 
 def first_tokens(text: str, limit: int) -> str:
     """The start of a text with at most `limit` tokens."""
-    ends = [match.end() for match in islice(TOKEN_PATTERN.finditer(text), limit)]
+    ends = [*islice(token_ends(text), limit)]
     return text[: ends[-1]] if ends else ""
 
 

@@ -1,14 +1,12 @@
-"""Token counts: a deterministic estimate, and the `usage` member made of it.
+"""The token counts of items, and the `usage` member made of them.
 
-One token per word, run of digits, run of one punctuation mark, or Chinese, Japanese or Korean character.
 Each request also costs the profile's hidden prompt, and the input of a turn includes the earlier turns. For
 the vendor's samples (January 2026) the estimate gives 47 for the introduction's 46 output tokens, 16 for the
-16 of the second turn and 187 for the essay's 166.
+16 of the second turn and 186 for the essay's 166.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -17,76 +15,17 @@ from typing import Any, NamedTuple
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
+from mockserver.replies.token_counts import count_tokens
 from mockserver.wire import json, sse
 
 __all__ = [
-    "TOKEN_PATTERN",
     "CacheTokens",
     "build_usage",
     "count_item_tokens",
     "count_output_tokens",
     "count_text_tokens",
-    "count_tokens",
     "stated_or_estimated_tokens",
 ]
-
-#: Counts of texts shorter than this are cached, because conversations repeat them.
-_MAX_CACHED_CHARACTERS = 200
-
-#: Long texts are searched in windows, so that other threads can run in between.
-_WINDOW_CHARACTERS = 1 << 14
-
-TOKEN_PATTERN = re.compile(
-    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"  # one character, one token
-    r"|[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # a word
-    r"|\d+|([^\w\s]|_)\1*"
-)
-#: Finds the same tokens in ASCII texts, faster.
-_ASCII_TOKEN_PATTERN = re.compile(r"[A-Za-z]+|[0-9]+|([^\w\s]|_)\1*")
-#: Translate ASCII to the kind of each character: `a` for a letter, `0` for a digit, a space for any other.
-_ASCII_KINDS = bytes(
-    ord("a" if chr(n).isalpha() else "0" if chr(n).isdigit() else " ") for n in range(128)
-) + bytes(128)
-#: Translate ASCII to its punctuation, with spaces for all else.
-_ASCII_PUNCTUATION = bytes(32 if chr(n).isalnum() else n for n in range(128)) + bytes(128)
-
-
-def count_tokens(text: str) -> int:
-    """The estimate for a text, in time linear in its length."""
-    if len(text) < _MAX_CACHED_CHARACTERS:
-        return _count_tokens_cached(text)
-    if len(text) <= _WINDOW_CHARACTERS and text.isascii():
-        return _count_ascii_tokens(text)
-    pattern = _pattern_for(text)
-    ends = range(_WINDOW_CHARACTERS, len(text), _WINDOW_CHARACTERS)
-    count = sum(len(pattern.findall(text, end - _WINDOW_CHARACTERS, end)) for end in ends)
-    count += len(pattern.findall(text, ends[-1] if ends else 0))
-    # A token that begins in one window and ends in the next is counted in both.
-    return count - sum(_ends_at(pattern.match(text, end - 1, end + 1), end + 1) for end in ends)
-
-
-def _count_ascii_tokens(text: str) -> int:
-    """The estimate for an ASCII text: counts where words and runs of digits begin, and finds only punctuation."""
-    data = text.encode()
-    kinds = b" " + data.translate(_ASCII_KINDS)
-    beginnings = sum(map(kinds.count, (b" a", b"0a", b" 0", b"a0")))
-    return beginnings + sum(
-        len(_ASCII_TOKEN_PATTERN.findall(each)) if len(each) > 1 else 1
-        for each in data.translate(_ASCII_PUNCTUATION).decode().split()
-    )
-
-
-def _pattern_for(text: str) -> re.Pattern[str]:
-    return _ASCII_TOKEN_PATTERN if text.isascii() else TOKEN_PATTERN
-
-
-def _ends_at(token: re.Match[str] | None, end: int) -> bool:
-    return token is not None and token.end() == end
-
-
-@lru_cache(maxsize=1024)
-def _count_tokens_cached(text: str) -> int:
-    return len(_pattern_for(text).findall(text))
 
 
 @lru_cache(maxsize=1024)

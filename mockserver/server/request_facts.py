@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.contract.bodies.requests import is_thinking_enabled
 from mockserver.profiles import Profile, load_profile
-from mockserver.replies.usage import count_tokens
+from mockserver.replies.token_counts import count_tokens
 from mockserver.server.echoes import echo_declared_tools
 from mockserver.server.errors import ApiError
 from mockserver.wire import json

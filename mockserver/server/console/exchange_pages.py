@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mockserver.replies.usage import count_tokens
+from mockserver.replies.token_counts import count_tokens
 from mockserver.reports.formatting import format_duration
 from mockserver.reports.page import render_exchange_page
 from mockserver.server.console.access import RULES_PATH

@@ -12,7 +12,7 @@ from typing import Any
 
 from mockserver.ids import format_id, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.usage import count_tokens
+from mockserver.replies.token_counts import count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from mockserver.contract.bodies.call_outputs import Turn, select_call_items
 from mockserver.ids import format_uuid, request_digest
 from mockserver.profiles import Profile
-from mockserver.replies.usage import CacheTokens, count_tokens
+from mockserver.replies.token_counts import count_tokens
+from mockserver.replies.usage import CacheTokens
 from mockserver.server.errors import ApiError
 from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.request_facts import RequestFacts, item_texts
