@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockserver.contract.conduct.attempts import Attempt
@@ -68,6 +68,7 @@ def attempts(draw: st.DrawFn) -> list[Attempt]:
     ]
 
 
+@settings(max_examples=50)
 @given(attempts())
 def test_any_attempts_can_be_checked(listed: list[Attempt]) -> None:
     found = check_conduct(listed)

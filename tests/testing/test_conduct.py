@@ -239,13 +239,19 @@ def test_a_session_has_a_verdict_of_its_own(server: MockServer) -> None:
     assert server.conduct_findings() == session.conduct_findings() == []
 
 
-def test_real_waits_count_if_the_clock_stands_still(server: MockServer) -> None:
+@pytest.mark.parametrize(("wait", "expected"), [(0.1, ["RTY-001"]), (0.3, [])])
+def test_real_waits_count_if_the_clock_stands_still(
+    server: MockServer, wait: float, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    for module in ("state.journal", "http.reply_delivery"):
+        monkeypatch.setattr(f"mockserver.server.{module}.monotonic", lambda: now)
     server.fail("rate-429", retry_after_ms=300).then("Hello.")
     with server.httpx() as http:
         post(server, http)
-        asyncio.run(asyncio.sleep(0.3))
+        now = wait
         post(server, http)
-    assert server.conduct_findings() == []
+    assert [each.finding.rule for each in server.conduct_findings()] == expected
 
 
 def start_stream(server: MockBase, http: httpx.Client) -> Any:
