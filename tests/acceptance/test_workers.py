@@ -107,6 +107,7 @@ def test_a_worker_that_dies_is_replaced_and_its_responses_stay(start_server: Sta
     assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_end_the_server(start_server: StartServer) -> None:
     server = start_server("--workers", "1", "--store", "memory")
     assert server.stop() == 0
@@ -119,6 +120,7 @@ def test_workers_that_die_again_and_again_end_the_server(start_server: StartServ
     assert "giving up, because 6 in a row ended soon after their start" in server.stderr_text
 
 
+@pytest.mark.slow
 def test_a_second_signal_aborts_open_requests(start_server: StartServer) -> None:
     server = start_server("--workers", "2", "--fault", "stall")
     body = {"model": MODEL, "input": "Hello!", "stream": True}
@@ -146,6 +148,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [">&- 2>&-", ">/dev/full 2>/dev/full"])
 def test_workers_serve_if_nobody_reads_their_output(start_server: StartServer, outputs: str) -> None:
     command = f'exec "$0" -m mockserver "$@" {outputs}'
@@ -182,6 +185,7 @@ def test_a_redis_that_is_away_is_a_503_until_it_is_back(
     assert "store: " in server.stderr_text
 
 
+@pytest.mark.slow
 @needs_redis
 def test_a_redis_that_hangs_is_a_503(start_server: StartServer, redis: RedisServer) -> None:
     server = start_server("--store", redis.url)

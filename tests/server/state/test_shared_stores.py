@@ -249,6 +249,31 @@ def test_a_redis_that_is_full_refuses_records_and_returns_others(tmp_path: Path)
     server.stop()
 
 
+@needs_redis
+def test_a_redis_that_became_a_replica_is_left_for_a_new_connection(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    store = open_shared_store(server.url)
+
+    def store_connections() -> set[str]:
+        clients = server.run("CLIENT", "LIST").splitlines()
+        return {line.split()[0] for line in clients if "cmd=client" not in line}
+
+    async def scenario() -> None:
+        await store.put(record("a"))
+        before = store_connections()
+        server.run("REPLICAOF", "127.0.0.1", "1")
+        with pytest.raises(StoreUnavailable) as raised:
+            await store.put(record("b"))
+        assert "read only" in raised.value.reason
+        server.run("REPLICAOF", "NO", "ONE")
+        await store.put(record("b"))
+        assert before
+        assert not before & store_connections()
+
+    run(store, scenario)
+    server.stop()
+
+
 @pytest.mark.parametrize("url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0"])
 def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--store"):

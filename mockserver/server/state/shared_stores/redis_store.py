@@ -33,7 +33,7 @@ with optional_packages():
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError, ResponseError, WatchError
+    from redis.exceptions import ReadOnlyError, RedisError, ResponseError, WatchError
 
 __all__ = ["RedisStore"]
 
@@ -224,9 +224,13 @@ class RedisStore:
                 for commands, _ in waiting:
                     for command in commands:
                         pipeline.execute_command(*command)
-                replies = iter(await pipeline.execute(raise_on_error=False))
+                replies = await pipeline.execute(raise_on_error=False)
+                if any(isinstance(each, ReadOnlyError) for each in replies):
+                    # It became a replica: its name may lead to another server by now.
+                    await client.connection_pool.disconnect(inuse_connections=False)
+            following = iter(replies)
             for commands, future in waiting:
-                _settle(future, [next(replies) for _ in commands])
+                _settle(future, [next(following) for _ in commands])
         except StoreUnavailable as error:
             for _, future in waiting:
                 _settle(future, [error])
