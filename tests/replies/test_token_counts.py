@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.tokens import load_texts, relative_error
 from mockserver.replies.token_counts import count_tokens, token_ends
 
 #: A character of each class, and two of those that runs consist of.
@@ -55,3 +56,13 @@ def test_words_after_an_accent_are_split() -> None:
     """As in the vocabulary, where most English words have one token and most others have more."""
     assert count_tokens("Your order confirmation") == 3
     assert count_tokens("Für Ihre Bestellbestätigung") > 6
+
+
+#: Languages with few or no accents, whose words are taken for English ones.
+TAKEN_FOR_ENGLISH = {"Indonesian", "Italian", "Polish"}
+
+
+@pytest.mark.parametrize("language", sorted(load_texts().keys() - TAKEN_FOR_ENGLISH))
+def test_estimate_is_within_15_percent_of_the_vocabulary(language: str) -> None:
+    row = load_texts()[language]
+    assert abs(relative_error(row["text"], row["tokens"])) <= 0.15
