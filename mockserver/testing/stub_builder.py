@@ -212,7 +212,7 @@ class StubBuilder:
         resolved = resolve_reply(content, options, delivery)
         if not isinstance(resolved.reply, Script):
             return resolved
-        if may_fail and resolved.reply.status == "failed":
+        if may_fail and resolved.reply.status == "failed" and resolved.reply.error is not None:
             return resolved
         if resolved.delivery.template:
             require_known_placeholders(resolved.reply)
