@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
+from tests.redis_server import PROGRAM, RedisServer
 from tests.reports.chromium import Browser, find_chromium, run_chromium
 
 #: Seconds without an answer after which a test gives up. httpx's 5 seconds are too few on a busy machine.
@@ -36,6 +38,18 @@ def api(_shared_server: MockServer) -> Iterator[ApiClient]:
     _shared_server.reset()
     with httpx.Client(trust_env=False) as client:
         yield ApiClient(_shared_server, client)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server of its own."""
+    if PROGRAM is None:
+        pytest.skip("neither redis-server nor valkey-server is installed")
+    server = RedisServer(tmp_path)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
-needs_redis = pytest.mark.skipif(
-    PROGRAM is None, reason="neither redis-server nor valkey-server is installed"
-)
 
 
 class RedisServer:

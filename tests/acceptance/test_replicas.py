@@ -19,7 +19,7 @@ from mockserver.wire.sse import decode_frames
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
 from tests.acceptance.test_workers import added_tokens, worker_processes
 from tests.nginx import free_port, nginx
-from tests.redis_server import RedisServer, needs_redis
+from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -47,13 +47,6 @@ def balance(tmp_path: Path) -> Iterator[Balance]:
             return str(url)
 
         yield start
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    yield server
-    server.stop()
 
 
 def answers(url: httpx.URL) -> bool:
@@ -104,7 +97,6 @@ def play_chains(base_url: str, acknowledged: list[list[dict[str, Any]]]) -> None
                     chain.append(response)
 
 
-@needs_redis
 def test_nothing_acknowledged_is_lost_if_a_worker_and_redis_die(
     start_server: StartServer, balance: Balance, redis: RedisServer
 ) -> None:

@@ -10,7 +10,6 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,19 +21,12 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
-from tests.redis_server import RedisServer, needs_redis
+from tests.redis_server import RedisServer
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc"),
 ]
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    yield server
-    server.stop()
 
 
 def post(base_url: str, body: dict[str, Any]) -> httpx.Response:
@@ -158,7 +150,6 @@ def test_workers_serve_if_nobody_reads_their_output(start_server: StartServer, o
     assert server.stop() == 0
 
 
-@needs_redis
 def test_a_redis_that_is_away_is_a_503_until_it_is_back(
     start_server: StartServer, redis: RedisServer
 ) -> None:
@@ -186,7 +177,6 @@ def test_a_redis_that_is_away_is_a_503_until_it_is_back(
 
 
 @pytest.mark.slow
-@needs_redis
 def test_a_redis_that_hangs_is_a_503(start_server: StartServer, redis: RedisServer) -> None:
     server = start_server("--store", redis.url)
     redis.process.send_signal(signal.SIGSTOP)

@@ -23,10 +23,10 @@ from mockserver.server.state.store import (
     StoredItem,
     StoreUnavailable,
 )
-from tests.redis_server import RedisServer, needs_redis
+from tests.redis_server import RedisServer
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=needs_redis)])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
     """Opens the store; in memory, the same one each time."""
     if request.param == "memory":
@@ -35,9 +35,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     elif request.param == "sqlite":
         yield lambda: open_shared_store(f"sqlite:{tmp_path / 'store'}")
     else:
-        server = RedisServer(tmp_path)
+        server: RedisServer = request.getfixturevalue("redis")
         yield lambda: open_shared_store(server.url)
-        server.stop()
 
 
 def run(store: Store, scenario: Callable[[], Awaitable[Any]]) -> Any:
@@ -205,73 +204,61 @@ def test_a_file_of_another_program_or_version_is_refused(tmp_path: Path, kind: s
     assert words[kind] in raised.value.reason
 
 
-@needs_redis
-def test_redis_shows_documents_that_expire(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    store = open_shared_store(server.url)
+def test_redis_shows_documents_that_expire(redis: RedisServer) -> None:
+    store = open_shared_store(redis.url)
     run(store, lambda: store.put(record("a", created_at=0.0, expires_at=7 * 86400.0)))
-    document = json.loads(server.run("GET", "mockserver:s:0:response:a"))
+    document = json.loads(redis.run("GET", "mockserver:s:0:response:a"))
     assert document["record"]["id"] == "a"
     assert document["response"] == {"a": [1]}
-    assert 600_000 < int(server.run("TTL", "mockserver:s:0:response:a")) <= 604_800
-    server.stop()
+    assert 600_000 < int(redis.run("TTL", "mockserver:s:0:response:a")) <= 604_800
 
 
-@needs_redis
-def test_a_redis_database_of_another_version_is_refused(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.run("SET", "mockserver:schema", "99")
-    store = open_shared_store(server.url)
+def test_a_redis_database_of_another_version_is_refused(redis: RedisServer) -> None:
+    redis.run("SET", "mockserver:schema", "99")
+    store = open_shared_store(redis.url)
     with pytest.raises(StoreUnavailable) as raised:
         run(store, store.ready)
     assert "schema 99, not 1" in raised.value.reason
-    server.run("DEL", "mockserver:schema")
+    redis.run("DEL", "mockserver:schema")
     run(store, store.ready)
-    server.stop()
 
 
-@needs_redis
-def test_a_redis_that_is_full_refuses_records_and_returns_others(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    store = open_shared_store(server.url)
+def test_a_redis_that_is_full_refuses_records_and_returns_others(redis: RedisServer) -> None:
+    store = open_shared_store(redis.url)
 
     async def scenario() -> None:
         await store.put(record("a"))
-        server.run("CONFIG", "SET", "maxmemory", "1")
+        redis.run("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(StoreUnavailable) as raised:
             await store.put(record("b"))
         assert "maxmemory" in raised.value.reason
         assert await store.get("s", "a") == record("a")
-        server.run("CONFIG", "SET", "maxmemory", "0")
+        redis.run("CONFIG", "SET", "maxmemory", "0")
         await store.put(record("b"))
 
     run(store, scenario)
-    server.stop()
 
 
-@needs_redis
-def test_a_redis_that_became_a_replica_is_left_for_a_new_connection(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    store = open_shared_store(server.url)
+def test_a_redis_that_became_a_replica_is_left_for_a_new_connection(redis: RedisServer) -> None:
+    store = open_shared_store(redis.url)
 
     def store_connections() -> set[str]:
-        clients = server.run("CLIENT", "LIST").splitlines()
+        clients = redis.run("CLIENT", "LIST").splitlines()
         return {line.split()[0] for line in clients if "cmd=client" not in line}
 
     async def scenario() -> None:
         await store.put(record("a"))
         before = store_connections()
-        server.run("REPLICAOF", "127.0.0.1", "1")
+        redis.run("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(StoreUnavailable) as raised:
             await store.put(record("b"))
         assert "read only" in raised.value.reason
-        server.run("REPLICAOF", "NO", "ONE")
+        redis.run("REPLICAOF", "NO", "ONE")
         await store.put(record("b"))
         assert before
         assert not before & store_connections()
 
     run(store, scenario)
-    server.stop()
 
 
 @pytest.mark.parametrize("url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0"])
