@@ -17,14 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from mockserver.replies.token_counts import count_tokens
+from mockserver.replies.vocabulary import SPLITS
 
 TEXTS = Path(__file__).with_name("tokens.json")
-
-#: How the vocabulary's own tokenizer splits a text first (qwen_tokenizer.py in dashscope 2.0).
-_SPLITS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 def load_texts() -> dict[str, dict[str, Any]]:
@@ -42,7 +37,7 @@ def _vocabulary_counter(file: Path) -> Callable[[str], int]:
     tiktoken = import_module("tiktoken")  # not among the packages for development
     lines = (line.split() for line in file.read_bytes().splitlines() if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
-    encoding = tiktoken.Encoding("qwen", pat_str=_SPLITS, mergeable_ranks=ranks, special_tokens={})
+    encoding = tiktoken.Encoding("qwen", pat_str=SPLITS, mergeable_ranks=ranks, special_tokens={})
     return lambda text: len(encoding.encode(unicodedata.normalize("NFC", text), disallowed_special=()))
 
 

@@ -157,6 +157,7 @@ _INSTALL_NAMES = {
     "backports": "responses-mockserver[compression]",
     "brotli": "responses-mockserver[compression]",
     "cryptography": "responses-mockserver[intercept]",
+    "dashscope": "responses-mockserver[tokenizer]",
     "hypothesis": "responses-mockserver[pytest]",
     "openai": "openai",
     "prometheus_client": "responses-mockserver[metrics]",
@@ -164,6 +165,7 @@ _INSTALL_NAMES = {
     "redis": "responses-mockserver[redis]",
     "schemathesis": "schemathesis",
     "trustme": "responses-mockserver[intercept]",
+    "tiktoken": "responses-mockserver[tokenizer]",
 }
 
 

@@ -108,6 +108,7 @@ SETTING_NAMES = frozenset(
         "structured_output",
         "style",
         "timeout",
+        "token_counts",
         "unsafe_any_origin",
         "upstream",
         "upstream_key_env",

@@ -46,6 +46,7 @@ from mockserver.cli.shared_state import (
 from mockserver.cli.upstream import build_fallback
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
+from mockserver.replies.token_counts import TOKEN_COUNTS, use_token_counts
 from mockserver.settings import parse_body_size
 
 if TYPE_CHECKING:
@@ -204,6 +205,12 @@ _MIN_TOKEN_LENGTH = 8
     "--strict",
     is_flag=True,
     help="Reject every request that no stub and no file of --exchanges answers, instead of generating a reply.",
+)
+@option(
+    "--token-counts",
+    default=TOKEN_COUNTS[0],
+    type=Choice(TOKEN_COUNTS),
+    help="How tokens are counted: estimate, or by the vendor's vocabulary, which requires the extra 'tokenizer'.",
 )
 @option(
     "--fallback",
@@ -380,6 +387,7 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     from mockserver.server.state.store import MemoryStore
     from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
+    use_token_counts(settings.get("token_counts") or TOKEN_COUNTS[0])
     settings["profile"] = resolve_profile_name(settings["profile"])
     load_profile(settings["profile"])
     models, token, size = settings["model"], _admin_token(settings), settings["store_size"]

@@ -13,8 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-__all__ = ["count_tokens", "token_ends"]
+if TYPE_CHECKING:
+    from mockserver.replies.vocabulary import Vocabulary
+
+__all__ = ["TOKEN_COUNTS", "count_tokens", "token_ends", "use_token_counts"]
+
+#: What tokens are counted by: the estimate, or the vendor's vocabulary.
+TOKEN_COUNTS = ("estimate", "vendor")
 
 #: Counts of texts shorter than this are cached, because conversations repeat them.
 _MAX_CACHED_CHARACTERS = 200
@@ -52,19 +59,42 @@ _ASCII_KINDS = bytes(
 ) + bytes(128)
 
 
+_vocabulary: Vocabulary | None = None
+
+
+def use_token_counts(choice: str) -> None:
+    """Count by this one of `TOKEN_COUNTS` in this process, from the start on: counts that others keep stay.
+
+    Raises MissingPackage and ConfigurationError if there is no vocabulary.
+    """
+    global _vocabulary  # noqa: PLW0603 (a setting of the process)
+    if choice == "vendor":
+        from mockserver.replies.vocabulary import load_vocabulary
+
+        _vocabulary = load_vocabulary()
+    else:
+        _vocabulary = None
+    _count_tokens_cached.cache_clear()
+
+
 def count_tokens(text: str) -> int:
-    """The estimate for a text, in time linear in its length."""
+    """The tokens of a text: by default the estimate, in time linear in its length."""
     return _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else _count_tokens(text)
 
 
 def token_ends(text: str) -> Iterator[int]:
-    """Where each token ends: a text up to the n-th end has n tokens."""
+    """Where each token ends: a text up to the n-th end has n tokens by the estimate, and about n by the vocabulary."""
+    if _vocabulary is not None:
+        yield from _vocabulary.ends(text)
+        return
     for pattern, start, end in _passages(text):
         for token in pattern.finditer(text, start, end):
             yield token.end()
 
 
 def _count_tokens(text: str) -> int:
+    if _vocabulary is not None:
+        return _vocabulary.count(text)
     if text.isascii():
         return _count_ascii_tokens(text)
     return sum(_count_matches(pattern, text, start, end) for pattern, start, end in _passages(text))

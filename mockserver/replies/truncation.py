@@ -59,6 +59,10 @@ def _truncate_item(item: Item, limit: int) -> Item:
 def first_tokens(text: str, limit: int) -> str:
     """The start of a text with at most `limit` tokens."""
     ends = [*islice(token_ends(text), limit)]
+    while (
+        ends and count_tokens(text[: ends[-1]]) > limit
+    ):  # a vocabulary may split the start of a word otherwise
+        ends.pop()
     return text[: ends[-1]] if ends else ""
 
 

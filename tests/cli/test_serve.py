@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,10 @@ def test_an_unusable_store_is_one_line(options: list[str], message: str, run_cli
     assert err.startswith(f"mockserver: {message}")
     assert err.count("\n") == 1
     assert "secret" not in err
+
+
+def test_vendor_token_counts_need_their_extra(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    code, out, err = run_cli("serve", "--port", "0", "--token-counts", "vendor")
+    assert (code, out) == (2, "")
+    assert err == "mockserver: tiktoken is not installed: pip install 'responses-mockserver[tokenizer]'\n"
