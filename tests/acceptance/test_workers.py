@@ -125,8 +125,10 @@ def test_a_second_signal_aborts_open_requests(start_server: StartServer) -> None
             b"".join(chunks)
 
 
-def test_workers_stop_if_the_process_that_runs_them_is_killed(start_server: StartServer) -> None:
-    server = start_server("--workers", "2")
+def test_workers_stop_if_the_process_that_runs_them_is_killed(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--workers", "2", env={"TMPDIR": str(tmp_path)})  # it leaves its store behind
     workers = worker_processes(server)
     server.process.kill()
     server.process.wait()
