@@ -562,7 +562,7 @@ def _announce(
             settings["api_key_env"],
             services.keys.accepts_any,
             _own_key(services, settings),
-            f"{settings['fallback']}, key from {settings['upstream_key_env']}" if services.fallback else "",
+            _unusual_settings(services, settings),
         ),
         flush=True,
     )
@@ -575,6 +575,16 @@ def _announce(
         print(f"  console    {services.console.link(url)}", flush=True)
     if url_file is not None:
         write_url_file(url_file, url + session.profile.base_path)
+
+
+def _unusual_settings(services: Services, settings: Mapping[str, Any]) -> list[str]:
+    """Lines of the banner: what answers unmatched requests and counts tokens, if it is not the server itself."""
+    notes = []
+    if services.fallback is not None:
+        notes.append(f"fallback   {settings['fallback']}, key from {settings['upstream_key_env']}")
+    if settings["token_counts"] != TOKEN_COUNTS[0]:
+        notes.append("tokens     counted by the vendor's vocabulary")
+    return notes
 
 
 def _own_key(services: Services, settings: Mapping[str, Any]) -> str:

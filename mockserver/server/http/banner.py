@@ -22,12 +22,12 @@ def startup_banner(
     key_variables: Sequence[str],
     accepts_any_key: bool,
     own_key: str = "",
-    fallback: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
     """The lines printed at the start, without any key but one that the server made for its clients.
 
-    `key_variables` are the environment variables that hold accepted keys; `fallback` says what answers
-    unmatched requests.
+    `key_variables` are the environment variables that hold accepted keys; `notes` are lines about what is not
+    usual.
     """
     base_url = url + profile.base_path
     if accepts_any_key:
@@ -50,7 +50,7 @@ def startup_banner(
             f"  Chat URL   {url}{CHAT_BASE_PATH}",
             f"  rendering  {rendering}: {_RENDERING_NOTES.get(rendering, '')}",
             f"  keys       {'any' if accepts_any_key else 'only the configured ones'}",
-            *([f"  fallback   {fallback}"] if fallback else []),
+            *(f"  {note}" for note in notes),
             "",
             *[f"  {line}" for line in exports],
             "",
