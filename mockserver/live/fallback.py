@@ -245,12 +245,13 @@ def _build_entry(pass_through: PassThroughExchange, context: _Context) -> Entry:
     return entry
 
 
-def _complete_entry(pass_through: PassThroughExchange, checked: Entry) -> None:
-    """Complete the journal entry of an exchange by what the check has found."""
+def _complete_entry(pass_through: PassThroughExchange, checked: Entry | None) -> None:
+    """Complete the journal entry of an exchange by what the check has found; None: it failed."""
     context: _Context = pass_through.scope[_CONTEXT_KEY]
     if context.entry is None:
         raise RuntimeError("an exchange is checked after its end")
-    context.entry.details = checked.details._replace(stub_name=FALLBACK)
+    if checked is not None:
+        context.entry.details = checked.details._replace(stub_name=FALLBACK)
     if context.checked is None:
         context.request.services.access_log.add(context.entry)
     else:

@@ -195,8 +195,8 @@ class Relay:
         self._idle.set()
         self.budget = budget
         self.journal = journal
-        self.on_entry: Callable[[PassThroughExchange, Entry], None] = lambda _, entry: journal.add(entry)
-        """Called with the journal entry of each exchange, once it is checked."""
+        self.on_entry: Callable[[PassThroughExchange, Entry | None], None] = self._add_to_journal
+        """Called with the journal entry of each exchange, once it is checked; None: the check failed."""
         self.reached = False
         """Whether the endpoint has answered a request."""
         self.failure = Failure()
@@ -420,13 +420,20 @@ class Relay:
         self._unchecked_exchanges += 1
 
         def check() -> None:
-            entry = self._checker.journal_entry(pass_through, secrets)
-            with suppress(RuntimeError):  # the server has stopped
-                loop.call_soon_threadsafe(self._add_entry, pass_through, entry)
+            entry = None
+            try:
+                entry = self._checker.journal_entry(pass_through, secrets)
+            finally:
+                with suppress(RuntimeError):  # the server has stopped
+                    loop.call_soon_threadsafe(self._add_entry, pass_through, entry)
 
         self._checks.submit(check)
 
-    def _add_entry(self, pass_through: PassThroughExchange, entry: Entry) -> None:
+    def _add_to_journal(self, _: PassThroughExchange, entry: Entry | None) -> None:
+        if entry is not None:
+            self.journal.add(entry)
+
+    def _add_entry(self, pass_through: PassThroughExchange, entry: Entry | None) -> None:
         self._unchecked_exchanges -= 1
         self.on_entry(pass_through, entry)
         self._set_idle()

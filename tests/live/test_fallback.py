@@ -16,6 +16,7 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.endpoint import parse_endpoint
 from mockserver.live.fallback import LiveFallback
+from mockserver.live.pass_through import PassThroughChecker
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import parse_fault
@@ -413,3 +414,18 @@ def test_mock_server_has_a_fallback(upstream: MockServer, monkeypatch: pytest.Mo
         server.check()
     with pytest.raises(ConfigurationError, match="NO_SUCH_KEY is not set"):
         MockServer(fallback=upstream.base_url, upstream_key_env="NO_SUCH_KEY")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_check_that_fails_holds_up_no_reply(
+    upstream: MockServer, start_front: StartFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect of the checker")
+
+    front = start_front(upstream.base_url)
+    monkeypatch.setattr(PassThroughChecker, "journal_entry", fail)
+    for headers in ({}, {"x-mock-fault": "json-array"}):
+        assert front.create("Hello!", headers).status_code == 200
+    assert [each["checked"] for each in front.journal()] == [False, False]
+    assert front.admin("GET", "sessions/default/verdict")["verdict"] == "unchecked"
