@@ -119,7 +119,7 @@ def test_reports_are_written(tmp_path: Path) -> None:
 
 
 REFUSED_REQUESTS = {
-    "missing path": ("GET", "/models", b"", 404, "There is nothing at"),
+    "missing path": ("GET", "/nowhere", b"", 404, "There is nothing at"),
     "method": ("OPTIONS", "/responses", b"", 405, "Request method 'OPTIONS' is not supported"),
     "key": ("POST", "/responses", b"{}", 401, "Incorrect API key|Invalid API-key"),
     "content type": ("POST", "/responses", b"{}", 400, "content type must be application/json"),
