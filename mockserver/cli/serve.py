@@ -523,12 +523,13 @@ def _run_server(
     if settings["workers"] == 1:
         run(announce)
         return 0
-    from mockserver.server.http.background_stream import background_output
+    from mockserver.server.http.background_stream import background_output, require_written
     from mockserver.server.http.workers import run_workers
 
     def announce_workers() -> None:
         with background_output():  # the banner, too, waits for no reader
             announce()
+            require_written(sys.stdout)
 
     return run_workers(settings["workers"], run_worker, announce_workers, partial(_log_line, settings))
 

@@ -33,7 +33,7 @@ def test_an_unknown_fault(run_cli: RunCli) -> None:
     [
         (["--fault", "no-such"], "no fault 'no-such'"),
         (["--fault", "stall:7"], "a probability is a number from 0 to 1"),
-        (["--pace", "fast"], "pace must be none, fixed:MS or model:TTFT,TPS[,JITTER], not 'fast'"),
+        (["--pace", "fast"], "pace must be none, fixed:MS, model:TTFT,TPS[,JITTER] or model:ttft=…,tps=…"),
         (["--chunking", "words"], "chunking must be event, coalesced, bytes:N or random, not 'words'"),
         (["--limit", "speed=1"], "a limit is NAME=N"),
     ],

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
-__all__ = ["BackgroundStream", "background_output", "write_or_give_up"]
+__all__ = ["BackgroundStream", "background_output", "require_written", "write_or_give_up"]
 
 #: Characters that wait to be written; more are dropped.
 MAX_PENDING_CHARACTERS = 1 << 20
@@ -40,6 +40,7 @@ class BackgroundStream:
         self._pending_characters = 0
         self._dropped_lines = 0
         self._closing = False
+        self._error: OSError | None = None
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> None:
@@ -66,14 +67,27 @@ class BackgroundStream:
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def wait_until_written(self, seconds: float = 1.0) -> None:
+        """Wait until everything is written, but no longer than that. Raises OSError if the stream fails."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not self._pending_characters, seconds)
+            if self._error is not None:
+                raise self._error
+
     def _run(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the stream fails or is closed: log no more and go on
+        try:
             while text := self._next_text():
                 self._write_out(text)
                 with self._changed:
                     self._pending_characters -= len(text)
+                    self._changed.notify_all()
+        except OSError as error:  # log no more and go on
+            self._error = error
+        except ValueError:  # the stream is closed
+            pass
         with self._changed:
             self._pending_characters = MAX_PENDING_CHARACTERS + 1  # drops whatever comes
+            self._changed.notify_all()
 
     def _next_text(self) -> str:
         """Wait for the next text; empty if the stream is closed and everything is written."""
@@ -137,6 +151,14 @@ def background_output() -> Iterator[None]:
             each.end()
 
 
+def require_written(stream: TextIO) -> None:
+    """Wait a little until a stream has written everything. Raises OSError if it cannot write."""
+    if isinstance(stream, _BackgroundOutput):
+        stream.wait_until_written()
+    else:
+        stream.flush()
+
+
 class _BackgroundOutput(io.TextIOBase):
     """Standard output or standard error, written by a thread."""
 
@@ -160,6 +182,9 @@ class _BackgroundOutput(io.TextIOBase):
     def write(self, text: str) -> int:
         self._background.write(text)
         return len(text)
+
+    def wait_until_written(self) -> None:
+        self._background.wait_until_written()
 
     def end(self) -> None:
         """Wait a little until everything is written; the other stream stays open."""

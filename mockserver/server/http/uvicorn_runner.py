@@ -46,7 +46,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mockserver.network import machine_addresses
 from mockserver.server.errors import ApiError, render_error
-from mockserver.server.http.background_stream import background_output
+from mockserver.server.http.background_stream import background_output, require_written
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
 from mockserver.server.state.journal import ClientAddress
@@ -737,8 +737,12 @@ def run_forever(
     `install_stop` gets, in the event loop, the function that these signals call, if something else is to call it.
     """
 
+    def announce() -> None:
+        on_start()
+        require_written(sys.stdout)  # nobody could know the address
+
     async def main() -> None:
-        server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, on_start, on_tick)
+        server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, announce, on_tick)
         (install_stop or _install_signal_handlers)(server.stop)
         try:
             await server.serve(sockets=[*listeners])
