@@ -13,7 +13,14 @@ from mockserver.server.echoes import echo_declared_tools
 from mockserver.server.errors import ApiError
 from mockserver.wire import json
 
-__all__ = ["CallableFunction", "RequestFacts", "item_texts", "output_schema_of", "parse_request"]
+__all__ = [
+    "CallableFunction",
+    "RequestFacts",
+    "as_integer",
+    "item_texts",
+    "output_schema_of",
+    "parse_request",
+]
 
 
 class CallableFunction(NamedTuple):
@@ -112,8 +119,15 @@ def parse_request(body: Mapping[str, Any], profile: Profile) -> RequestFacts:
         return facts
     return facts._replace(
         parallel_tool_calls=facts.parallel_tool_calls and body.get("parallel_tool_calls") is not False,
-        max_tool_calls=body.get("max_tool_calls") if "max_tool_calls" in profile.parameters else None,
+        max_tool_calls=as_integer(body.get("max_tool_calls"))
+        if "max_tool_calls" in profile.parameters
+        else None,
     )
+
+
+def as_integer(value: float | None) -> int | None:
+    """A valid integer of a body as `int`: in JSON Schema, 5.0 is one too."""
+    return None if value is None else int(value)
 
 
 def _with_optional_parameters(
@@ -128,7 +142,7 @@ def _with_optional_parameters(
         instruction_tokens=instructions,
         conversation_id=parameters.get("conversation"),
         store=parameters.get("store") is not False,
-        max_output_tokens=parameters.get("max_output_tokens"),
+        max_output_tokens=as_integer(parameters.get("max_output_tokens")),
         output_schema=None if ignores_text_format else output_schema_of(parameters.get("text")),
     )
 

@@ -86,7 +86,7 @@ def count_passed(done: subprocess.CompletedProcess[str]) -> int:
 @pytest.mark.parametrize(
     "repeats",
     [
-        pytest.param(2, id="short"),
+        pytest.param(2, id="short", marks=pytest.mark.soak),
         pytest.param(20, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )

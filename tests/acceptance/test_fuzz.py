@@ -14,6 +14,7 @@ import pytest
 
 from mockserver.profiles import DEFAULT_PROFILE
 from tests.acceptance.conftest import ROOT, isolated_environment, require_program
+from tests.marks import soak_except
 
 CLIENTS_FOLDER = ROOT / "examples" / "fuzz"
 
@@ -92,7 +93,7 @@ REPAIRED_CLIENTS = ("python/repaired.py", "node/repaired.mjs", "shell/repaired.s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("profile", [DEFAULT_PROFILE, TRUNCATING])
+@pytest.mark.parametrize("profile", soak_except([DEFAULT_PROFILE], [DEFAULT_PROFILE, TRUNCATING]))
 @pytest.mark.parametrize("file", REPAIRED_CLIENTS)
 def test_a_repaired_client_passes(file: str, profile: str, tmp_path: Path) -> None:
     command = client_command(file, tmp_path)
@@ -127,7 +128,7 @@ def write_client(folder: Path, body: str) -> Sequence[str]:
     return (sys.executable, str(file))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_client_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     command = write_client(

@@ -209,7 +209,9 @@ STOP_SECONDS = 120
 
 
 @pytest.mark.parametrize(
-    ("options", "status"), [((), 0), (("--fail-on", "error"), 3)], ids=["no verdict", "verdict"]
+    ("options", "status"),
+    [((), 0), pytest.param(("--fail-on", "error"), 3, marks=pytest.mark.soak)],
+    ids=["no verdict", "verdict"],
 )
 def test_checks_that_never_end_cost_no_recording_and_no_ctrl_c(
     options: tuple[str, ...], status: int, start_server: StartServer, tmp_path: Path

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.conftest import RunCli
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="links need a right"),
     # A command that fails leaves its listening socket to the end of its process, which here goes on.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

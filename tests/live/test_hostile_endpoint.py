@@ -93,10 +93,10 @@ def client_of(url: str, timeouts: Timeouts) -> Iterator[Client]:
 @pytest.mark.parametrize("name", ENDLESS_REPLIES)
 def test_reply_that_never_ends_is_timed_out(name: str) -> None:
     """Each piece comes long before the limits on silence; the test ends only if the total is kept."""
-    with raw_endpoint(endless(name)) as (url, _), client_of(url, Timeouts(total=3, stall=30)) as client:
+    with raw_endpoint(endless(name)) as (url, _), client_of(url, Timeouts(total=1.5, stall=30)) as client:
         interaction = client.send(LiveRequest({"stream": True}))
     assert interaction.end is ReplyEnd.TIMED_OUT
-    assert interaction.detail == "no complete reply within 3 s"
+    assert interaction.detail == "no complete reply within 1.5 s"
     assert (interaction.status is None) == (name in ("head", "informational"))
 
 

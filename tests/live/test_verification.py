@@ -430,7 +430,7 @@ def test_unusable_options_exit_with_2(
     assert "secret" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_interrupted_run_leaves_a_report(fake_endpoint: str, tmp_path: Path) -> None:
     """SIGTERM and Ctrl-C both interrupt the run in the middle of a reply."""
     for number in (signal.SIGTERM, signal.SIGINT):

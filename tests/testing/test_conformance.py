@@ -46,7 +46,7 @@ def test_tools_retries_and_cancellation_are_capabilities() -> None:
         table["flying"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_client_must_time_out_on_a_stalled_stream() -> None:
     client, end_of_test = CorrectClient(), threading.Event()
 
@@ -175,7 +175,7 @@ class LosesTruncatedText(CorrectClient):
     """Treats a truncated reply like a failed one."""
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_truncated_replies_have_a_row_of_their_own() -> None:
     table = assert_client_conforms(KeepsTruncatedText().ask, profile="qwen-2026-09", **FEW_CASES)
     assert (table["incomplete"].verdict, table["errors"].verdict) == ("yes", "yes")

@@ -39,7 +39,7 @@ from mockserver.server.engine.selection import PendingReply, SelectedReply, is_r
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
 from mockserver.server.large_bodies import digest_request, run_beside_loop
-from mockserver.server.request_facts import output_schema_of, parse_request
+from mockserver.server.request_facts import as_integer, output_schema_of, parse_request
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
@@ -102,7 +102,7 @@ async def _plan_reply(
         selected = await selected.wait(incoming, session)
     script = _limit_output(_script_of_reply(selected), body)
     details = request.details._replace(stub_name=selected.stub_name, after=after)
-    choice_count = body.get("n") or 1
+    choice_count = int(body.get("n") or 1)
     prompt_tokens = count_input_tokens(incoming.facts, None, script, session.profile)
     if session.limiter is not None:
         prompt_tokens = session.limiter.limit_context(prompt_tokens)
@@ -202,7 +202,7 @@ def _limit_output(script: Script, body: Mapping[str, Any]) -> Script:
     if stop:
         script = truncate_at_stop(script, [stop] if isinstance(stop, str) else stop)
     for name, thoughts in (("max_tokens", False), ("max_completion_tokens", True)):
-        limit = body.get(name)
+        limit = as_integer(body.get(name))
         stated = script.usage.output_tokens
         if limit is not None and script.status == "completed" and (stated is None or stated > limit):
             script = truncate_to_tokens(script, limit, thoughts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from mockserver.contract.findings import Severity
@@ -51,6 +52,7 @@ class Feed:
                 self._unfinished[name, number] = entry
                 rows.append(entry_row(name, number, entry))
             self._last_numbers[name] = (journal, journal.clear_count, newest)
+        rows.sort(key=itemgetter("at"))  # those of several sessions, as they came
         rows += self._ended_rows({(row["session"], row["number"]) for row in rows})
         if rows:
             yield "rows", rows

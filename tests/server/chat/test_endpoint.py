@@ -280,3 +280,11 @@ def test_named_session_has_its_own_stubs(api: ApiClient) -> None:
     assert api.create_completion("x")["choices"][0]["message"]["content"] == "From here."
     assert len(session.assert_requested("Hello!")) == 1
     assert error(api.post_chat(BODY, x_mock_session="/"))[:2] == (400, "invalid_parameter_error")
+
+
+@pytest.mark.parametrize("members", [{"n": 2.0}, {"max_tokens": 5.0}, {"max_completion_tokens": 3.0}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_integer_may_be_written_as_a_float(
+    api: ApiClient, members: dict[str, Any], *, stream: bool
+) -> None:
+    assert api.create_chat("Hi there", stream=stream, **members).status_code == 200

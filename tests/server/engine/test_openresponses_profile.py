@@ -187,3 +187,11 @@ def test_seed_repeats_everything() -> None:
             )
     assert runs[0] == runs[1]
     assert runs[0][0]["id"] != runs[0][1]["id"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"max_output_tokens": 20.0}, {"max_tool_calls": 1.0, "tools": [{"type": "function", "name": "f"}]}],
+)
+def test_an_integer_may_be_written_as_a_float(api: ApiClient, members: dict[str, Any]) -> None:
+    assert api.create("Hi", **members)["status"] in ("completed", "incomplete")

@@ -187,7 +187,7 @@ async def send_requests(where: tuple[str, int], count: int, offset: int) -> None
     await asyncio.gather(*[work(range(offset + at * share, offset + (at + 1) * share)) for at in range(8)])
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="memory is read in /proc")
 def test_memory_does_not_grow() -> None:
     """Once store, journal and counts are full, requests need no more memory; `make soak` sends more."""

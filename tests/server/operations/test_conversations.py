@@ -206,7 +206,7 @@ def test_items_of_any_shape_are_stored_unchanged(later: ApiClient, item: dict[st
     assert len(later.request_json("GET", f"/responses/{response['id']}/input_items")["data"]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_conversations_are_bounded_in_bytes(newest: ApiClient) -> None:
     """The oldest are evicted, and a single one takes no more than the store has."""
     large = {"role": "user", "content": "x" * (8 << 20)}
