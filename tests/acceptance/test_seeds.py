@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
 CONCURRENCY = 32
 

@@ -16,6 +16,9 @@ from tests.acceptance.conftest import server_environment
 from tests.acceptance.test_record import running_command
 from tests.live.tunnels import CA_FILE, Proxy, start_proxy, start_tls_front
 
+pytestmark = pytest.mark.slow
+
+
 NOWHERE = "http://127.0.0.1:9"
 KEY = "sk-live-canary-0123456789"
 PASSWORD = "proxy-password-canary"

@@ -90,6 +90,7 @@ def client_of(url: str, timeouts: Timeouts) -> Iterator[Client]:
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDLESS_REPLIES)
 def test_reply_that_never_ends_is_timed_out(name: str) -> None:
     """Each piece comes long before the limits on silence; the test ends only if the total is kept."""

@@ -334,6 +334,7 @@ def test_a_copied_script_sends_the_same_request(
     assert first.json == second.json
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", slow_except({HOSTILE}, ["Hello!", HOSTILE]))
 @pytest.mark.parametrize("stream", slow_except({True}, [False, True]))
 def test_a_copied_test_passes(

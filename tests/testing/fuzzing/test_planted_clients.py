@@ -17,6 +17,9 @@ from mockserver.testing.fuzzing.diagnosis import find_cause
 from mockserver.testing.fuzzing.search import Search
 from mockserver.wire import json
 
+pytestmark = pytest.mark.slow
+
+
 Event = dict[str, Any]
 
 #: Far above what a case takes, on a busy machine too.

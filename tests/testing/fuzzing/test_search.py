@@ -21,6 +21,9 @@ from mockserver.testing.fuzzing.saved_cases import load_saved_plans
 from mockserver.testing.fuzzing.search import FailingCase, Search
 from mockserver.testing.strategies.rendered_replies import render_context
 
+pytestmark = pytest.mark.slow
+
+
 PROFILE = load_profile("qwen-2026-01")
 CONTEXT = render_context(PROFILE.name, "wire")
 

@@ -8,6 +8,9 @@ import pytest
 
 from tests.testing.pytest_plugin.conftest import RunPytest
 
+pytestmark = pytest.mark.slow
+
+
 INVALID_REQUEST = 'ask(model="nope")'
 
 

@@ -15,6 +15,9 @@ from mockserver import strategies
 from mockserver.testing.mock import MockServer
 from mockserver.wire import json, sse
 
+pytestmark = pytest.mark.slow
+
+
 Event = dict[str, Any]
 Client = Callable[[list[Event]], Any]
 

@@ -14,6 +14,9 @@ from mockserver import strategies
 from mockserver.profiles import load_profile_document, profile_names
 from tests.marks import slow_except
 
+pytestmark = pytest.mark.slow
+
+
 PROFILES = [name for name in profile_names() if load_profile_document(name)["renderings"]]
 DRAWING = settings(
     max_examples=600,
