@@ -178,8 +178,6 @@ def add_file_without_url(request: Event, chooser: Chooser, profile: Profile) -> 
 
 @breaks("REQ-020", "request")
 def break_arguments(request: Event, chooser: Chooser, profile: Profile) -> Event:
-    if profile.error_types:
-        raise not_applicable("service that refuses them")
     arguments = chooser.choose(['{"city": ', "Paris", "{'city': 'Paris'}", '{"a":1}{"b":2}'], "way")
     return {**request, "input": [*_input_items(request), {**_CALL, "arguments": arguments}, dict(_OUTPUT)]}
 

@@ -39,7 +39,9 @@ def broken_streams(
     """
     breakable = breakable_rules(profile)
     if rule is None:
-        error_rules = [each for each in breakable if load_rules()[each].severity is Severity.ERROR]
+        error_rules = [
+            each for each in breakable if load_rules()[each].severity_for(profile) is Severity.ERROR
+        ]
         rule = draw(st.sampled_from(error_rules))
     elif rule not in breakable:
         raise InvalidArgument(f"rule={rule!r}: no stream can break it{choose_from(rule, breakable)}")

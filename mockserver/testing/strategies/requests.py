@@ -227,7 +227,9 @@ def _invalid_requests(
     draw: DrawFn, profile: str, rules: tuple[str, ...] | str | None
 ) -> tuple[JSONObject, str]:
     breakable = [rule for rule in mutants.rules_for("request") if load_rules()[rule].applies_to(profile)]
-    error_rules = tuple(rule for rule in breakable if load_rules()[rule].severity is Severity.ERROR)
+    error_rules = tuple(
+        rule for rule in breakable if load_rules()[rule].severity_for(profile) is Severity.ERROR
+    )
     rule = draw(st.sampled_from(error_rules if rules is None else select_names("rules", rules, breakable)))
     request = draw(_requests(profile, None, False, False))
     if rule in ("REQ-007", "REQ-013"):
