@@ -166,7 +166,7 @@ def test_a_chunk_is_passed_on_while_the_endpoint_still_writes(start_front: Start
         body = {"model": MODEL, "input": "Wait!", "stream": True}
         with front.client.stream("POST", "/responses", json=body) as reply:
             assert next(reply.iter_raw()) == b": open\n\n"
-            assert upstream.open_count == 1
+            wait_until(lambda: upstream.open_count == 1)
         wait_until(lambda: upstream.open_count == 0)
 
 
