@@ -160,6 +160,8 @@ def test_reply_has_the_bytes_of_the_endpoint(
     assert own["request_id"] == entry.request_id
 
 
+# In long runs the connection to the endpoint is sometimes closed early: the cause is not known yet.
+@pytest.mark.soak
 def test_a_chunk_is_passed_on_while_the_endpoint_still_writes(start_front: StartFront) -> None:
     with running_upstream(b": open\n\n") as upstream:
         front = start_front(upstream.url)
