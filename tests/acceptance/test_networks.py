@@ -194,7 +194,15 @@ def test_mock_server_takes_a_host_with_a_key() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
 @pytest.mark.parametrize(
-    "command", [["rules"], ["faults"], ["check", "."], ["serve", "--port", "0"], ["serve", "--help"]]
+    "command",
+    [
+        ["rules"],
+        ["faults"],
+        ["check", "."],
+        ["serve", "--port", "0"],
+        ["serve", "--port", "0", "--workers", "2"],
+        ["serve", "--help"],
+    ],
 )
 def test_a_full_disk_is_one_line(command: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text('{"model": "nope", "input": "hi"}')

@@ -143,7 +143,7 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("outputs", [">&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("outputs", [">&- 2>&-", "2>/dev/full"])
 def test_workers_serve_if_nobody_reads_their_output(start_server: StartServer, outputs: str) -> None:
     command = f'exec "$0" -m mockserver "$@" {outputs}'
     server = start_server("--workers", "2", program=("/bin/sh", "-c", command, sys.executable))
