@@ -24,7 +24,9 @@ help:
 serve: $(VENV)/.serves
 	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
+# The tests start hundreds of processes. Without bytecode each would compile the package, also where Python must not write it.
 test: $(VENV)/.develops
+	@$(BIN)/python -m compileall -q mockserver
 	@$(BIN)/python tests/environments/build.py openai-newest node downstream
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import isolated_environment, server_environment
+from tests.pytest_runs import run_pytest_process
 
 STUB = """curl -sS "$SERVER/_mock/stubs" -H "x-mock-admin-token: $(cat token)" -d '{"reply": "Hello from curl"}'"""
 QUESTION = """curl -sS "$SERVER/v1/responses" -H "Authorization: Bearer sk-mock" -H "Content-Type: application/json" \\
@@ -57,4 +58,4 @@ def test_from_the_first_stub_to_a_passing_test(tmp_path: Path, pytester: pytest.
     assert "stub-1" in page
     assert "Hello from curl" in copied
     pytester.makepyfile(test_copied=copied)
-    pytester.runpytest_subprocess("-p", "mockserver.testing.pytest_plugin").assert_outcomes(passed=1)
+    run_pytest_process(pytester).assert_outcomes(passed=1)

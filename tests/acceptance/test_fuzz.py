@@ -161,9 +161,15 @@ def test_requests_of_the_client_are_checked(tmp_path: Path) -> None:
     ("body", "cause"),
     [
         ("print('Half of a text')\n", "a truncated reply is taken for a complete one"),
-        ("sys.exit('incomplete')\n", "a truncated reply is treated as an error: its text is lost"),
         ("print('Half of a text')\nsys.exit('incomplete')\n", None),
-        ("print('Half of a text')\nprint('Incomplete!', file=sys.stderr)\n", None),
+        pytest.param(
+            "sys.exit('incomplete')\n",
+            "a truncated reply is treated as an error: its text is lost",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "print('Half of a text')\nprint('Incomplete!', file=sys.stderr)\n", None, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_truncated_reply_is_neither_complete_nor_an_error(

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import ServerProcess, StartServer, wait_until
+from tests.marks import slow_except
 
 pytestmark = pytest.mark.acceptance
 
@@ -32,7 +33,7 @@ def cpu_seconds(process: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="CPU time is read in /proc")
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("loop", slow_except({"uvloop"}, ["uvloop", "asyncio"]))
 def test_server_without_files_for_more_connections(start_server: StartServer, loop: str) -> None:
     """The connections that it has are served, new ones refused, and it does not try in vain all the time."""
     start = f"import resource, sys; sys.modules.update({{}} if {loop == 'uvloop'} else {{'uvloop': None}})\n"

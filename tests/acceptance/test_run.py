@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, require_program, server_environment, wait_until
+from tests.marks import slow_except
 
 pytestmark = pytest.mark.acceptance
 
@@ -141,7 +142,7 @@ sys.exit(99)
 """
 
 
-@pytest.mark.parametrize("case", REFUSED_REQUESTS)
+@pytest.mark.parametrize("case", slow_except({"size"}, REFUSED_REQUESTS))
 def test_a_request_refused_before_its_body_was_read_is_a_finding(case: str, tmp_path: Path) -> None:
     method, path, body, status, hint = REFUSED_REQUESTS[case]
     client = (case, method, path, str(len(body)), str(status))

@@ -17,6 +17,7 @@ import pytest
 from tests.acceptance.conftest import MODEL, server_environment
 from tests.acceptance.test_record import folder_bytes, running_command
 from tests.acceptance.test_run import client_arguments
+from tests.pytest_runs import ONLY_THIS_PLUGIN, ONLY_THIS_PLUGIN_ENVIRONMENT
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -288,9 +289,15 @@ def test_all(responses_server):
 
 def run_pytest(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     (folder / "pyproject.toml").write_text(SETTINGS)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=no", *arguments]
+    command = [sys.executable, "-m", "pytest", *ONLY_THIS_PLUGIN, "-p", "no:cacheprovider", "--tb=no"]
+    env = {**ONLY_THIS_PLUGIN_ENVIRONMENT, **env}
     return subprocess.run(
-        command, cwd=folder, env=server_environment(**env), capture_output=True, timeout=600, check=False
+        [*command, *arguments],
+        cwd=folder,
+        env=server_environment(**env),
+        capture_output=True,
+        timeout=600,
+        check=False,
     )
 
 

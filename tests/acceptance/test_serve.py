@@ -25,6 +25,7 @@ from tests.acceptance.conftest import (
     require_program,
     wait_until,
 )
+from tests.marks import slow_except
 
 pytestmark = pytest.mark.acceptance
 
@@ -310,7 +311,7 @@ def read_rest(client: socket.socket) -> bytes:
     return received
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_except({signal.SIGTERM}, [signal.SIGINT, signal.SIGTERM]))
 def test_signal_stops_it_while_a_stream_is_open(
     start_pausing_server: Callable[[int], ServerProcess], number: int
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import StartServer
+from tests.pytest_runs import run_pytest_process
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -63,8 +64,7 @@ def test_sessions_of_parallel_workers_are_isolated(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     pytester.makepyfile(TEST_FILE)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    result = pytester.runpytest_subprocess("-n", "4", "-p", "xdist", "-p", "no:cacheprovider")
+    result = run_pytest_process(pytester, "-p", "xdist", "-n", "4")
     result.assert_outcomes(passed=40)
 
     def entries(session: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.conftest import environment_python
 from tests.marks import slow_except
+from tests.pytest_runs import run_pytest_process
 
 ROOT = Path(__file__).parent.parent.parent
 CODE_BLOCK = re.compile(
@@ -98,7 +99,7 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
     """The outcomes and the output of pytest in the folder; with `openai`, in an environment that has it."""
     options = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
     if not openai:
-        result = pytester.runpytest_subprocess(*options)
+        result = run_pytest_process(pytester, "-p", "asyncio", *options)
         return result.parseoutcomes(), result.outlines
     path = f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}"
     done = subprocess.run(

@@ -84,6 +84,7 @@ def text_content(tab: Tab, selector: str) -> Any:
     return tab.evaluate(f"document.querySelector({json.dumps(selector)}).textContent")
 
 
+@pytest.mark.slow
 def test_a_timeline_is_drawn_with_its_findings(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     box = tab.evaluate("document.querySelector('[open] svg.timeline').getBoundingClientRect().toJSON()")

@@ -13,6 +13,7 @@ import pytest
 import mockserver
 from mockserver import ConfigurationError, ContractError, MockServer, MockSession
 from mockserver.server.state.journal import Journal
+from tests.pytest_runs import run_pytest_process
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_check_in_a_test_follows_its_marker(pytester: pytest.Pytester) -> None:
             assert False, "not reached"
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = run_pytest_process(pytester)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*Contract violation REQ-005 at /model*request 1*"])
     result.stdout.no_fnmatch_line("*not reached*")

@@ -18,6 +18,7 @@ from tests.testing.correct_client import CorrectClient
 FEW_CASES: dict[str, Any] = {"examples": 4, "timeout": 5.0, "skip": ["stalled"]}
 
 
+@pytest.mark.slow
 def test_a_correct_client_passes_with_its_capabilities() -> None:
     table = assert_client_conforms(CorrectClient().ask, **FEW_CASES)
 

@@ -12,6 +12,7 @@ import pytest
 from mockserver import ErrorReply, FunctionCall, MockServer, Reply, Script, ToolCall, Usage
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.profiles import load_profile
+from tests.pytest_runs import run_pytest_process
 
 BROKEN = '{"city": '
 MISSPELT: Any = {"fualt": "reset"}
@@ -129,7 +130,7 @@ def test_a_function_that_returns_invalid_content_fails_the_test(pytester: pytest
                 client.post("/responses", json={"model": responses_server.model, "input": "Hi"})
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = run_pytest_process(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*reply function broken_reply failed*"])
 

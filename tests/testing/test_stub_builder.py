@@ -13,10 +13,11 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import errors
 from mockserver.contract.rules import load_rules
 from mockserver.errors import ConfigurationError
-from mockserver.profiles import load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.replies import mutants
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script, ToolCall
 from mockserver.testing.mock import MockServer
+from tests.marks import slow_except
 
 PROFILES = ("qwen-2026-01", "qwen-2026-05", "qwen-2026-09")
 FUNCTION = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
@@ -36,7 +37,7 @@ REPLIES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(params=PROFILES)
+@pytest.fixture(params=slow_except({DEFAULT_PROFILE}, PROFILES))
 def server(request: pytest.FixtureRequest) -> Iterator[MockServer]:
     with MockServer(profile=request.param) as server:
         yield server

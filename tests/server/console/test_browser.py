@@ -124,6 +124,7 @@ def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: Threaded
     )
 
 
+@pytest.mark.slow
 def test_a_finding_leads_to_its_rule_and_back(tab: Tab, server: ThreadedServer) -> None:
     ask(server, temperature=9)
     wait_for_rows(tab, 1)
@@ -143,6 +144,7 @@ def test_a_finding_leads_to_its_rule_and_back(tab: Tab, server: ThreadedServer) 
     tab.wait_for_frame_text("understood as")
 
 
+@pytest.mark.slow
 def test_the_list_is_operated_by_keys(tab: Tab, server: ThreadedServer) -> None:
     for number in range(3):
         ask(server, f"question {number}")
@@ -188,6 +190,7 @@ def test_filters_and_pause(tab: Tab, server: ThreadedServer) -> None:
     assert tab.evaluate("document.querySelector('.filters [role=status]').textContent") == "0 requests"
 
 
+@pytest.mark.slow
 def test_the_list_is_filtered_by_status_session_finding_and_fault(
     tab: Tab, server: ThreadedServer, services: Services
 ) -> None:
@@ -260,6 +263,7 @@ def test_a_stub_is_added_from_the_page(tab: Tab, server: ThreadedServer, service
     assert services.default_session.journal.last.exchange == "mine"
 
 
+@pytest.mark.slow
 def test_a_list_of_stubs_is_added_to_the_chosen_session(
     tab: Tab, server: ThreadedServer, services: Services
 ) -> None:
@@ -284,6 +288,7 @@ def test_a_list_of_stubs_is_added_to_the_chosen_session(
     assert len(services.default_session.stubs) == 0
 
 
+@pytest.mark.slow
 def test_stubs_are_edited_reordered_and_removed(tab: Tab, server: ThreadedServer, services: Services) -> None:
     def names() -> list[str]:
         return [each.name for each in services.default_session.stubs.all]
@@ -310,6 +315,7 @@ def test_stubs_are_edited_reordered_and_removed(tab: Tab, server: ThreadedServer
     assert names() == ["three", "two"]
 
 
+@pytest.mark.slow
 def test_settings_are_applied(tab: Tab, server: ThreadedServer, services: Services) -> None:
     click(tab, "[role=tab]", "Settings")
     tab.wait_until("document.querySelector('input[name=pace]') !== null")
@@ -330,6 +336,7 @@ def test_settings_are_applied(tab: Tab, server: ThreadedServer, services: Servic
     assert services.default_session.delivery.pace == "fixed:3"
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_are_a_few_elements(tab: Tab, server: ThreadedServer) -> None:
     with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, trust_env=False) as client:
         for number in range(600):
@@ -340,6 +347,7 @@ def test_thousands_of_rows_are_a_few_elements(tab: Tab, server: ThreadedServer) 
     tab.wait_until("[...document.querySelectorAll('.row')].at(-1).textContent.includes('number 599')")
 
 
+@pytest.mark.slow
 def test_the_page_fits_a_phone_in_the_dark(tab: Tab, server: ThreadedServer, tmp_path: Path) -> None:
     ask(server, "A rather long question that does not fit in one line of a phone", stream=True)
     tab.resize(390, 800)
@@ -350,6 +358,7 @@ def test_the_page_fits_a_phone_in_the_dark(tab: Tab, server: ThreadedServer, tmp
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 18, 23)"
 
 
+@pytest.mark.slow
 def test_every_control_has_a_name(tab: Tab, server: ThreadedServer) -> None:
     ask(server)
     wait_for_rows(tab, 1)

@@ -22,6 +22,7 @@ from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from tests.marks import slow_except
+from tests.pytest_runs import run_pytest_process
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 MODEL = "qwen3-max-2026-01-23"
@@ -343,9 +344,10 @@ def test_a_copied_test_passes(
     ask(browser, content, stream=stream)
     pytester.makepyfile(test_copied=snippet(browser, "pytest"))
 
-    pytester.runpytest_subprocess("-p", "mockserver.testing.pytest_plugin").assert_outcomes(passed=1)
+    run_pytest_process(pytester).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_copied_test_calls_the_function(browser: httpx.Client, pytester: pytest.Pytester) -> None:
     tool = {
         "type": "function",
@@ -357,7 +359,7 @@ def test_a_copied_test_calls_the_function(browser: httpx.Client, pytester: pytes
     pytester.makepyfile(test_copied=text)
 
     assert "FunctionCall('get_weather'" in text
-    pytester.runpytest_subprocess("-p", "mockserver.testing.pytest_plugin").assert_outcomes(passed=1)
+    run_pytest_process(pytester).assert_outcomes(passed=1)
 
 
 def test_a_copied_exchange_answers_the_same(browser: httpx.Client, tmp_path: Path) -> None:

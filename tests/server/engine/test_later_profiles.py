@@ -14,6 +14,7 @@ from mockserver.clock import SteppedClock
 from mockserver.profiles import load_profile
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
+from tests.marks import slow_except
 
 WEATHER = {
     "type": "function",
@@ -393,7 +394,7 @@ CITY = {
 CITY_FORMAT = {"type": "json_schema", "name": "City", "schema": CITY, "strict": True}
 
 
-@pytest.fixture(params=["qwen-2026-05", "qwen-2026-09"])
+@pytest.fixture(params=slow_except({"qwen-2026-09"}, ["qwen-2026-05", "qwen-2026-09"]))
 def obedient(request: pytest.FixtureRequest) -> Iterator[ApiClient]:
     """A client of a server whose messages follow `text.format`."""
     with (

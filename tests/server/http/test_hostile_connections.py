@@ -16,6 +16,7 @@ import pytest
 from mockserver.server.http import uvicorn_runner
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
+from tests.marks import slow_except
 
 HEAD = (
     b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-mock\r\n"
@@ -146,7 +147,7 @@ REQUESTS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("name", slow_except({"reply", "stream"}, REQUESTS))
 def test_closed_connection_leaves_nothing_to_the_garbage_collector(server: MockServer, name: str) -> None:
     status, members = REQUESTS[name]
     body = encode_body(server, "x" * (300_000 if name == "too large" else 100_000), **members)

@@ -7,9 +7,13 @@ from collections.abc import Callable
 import httpcore  # noqa: F401 - as below
 import pytest
 
+import mockserver.server.delivery.faults.catalogue
 import mockserver.server.interception
+import mockserver.testing.pytest_plugin.live_endpoint
+import mockserver.testing.pytest_plugin.recordings
 import mockserver.testing.pytest_plugin.server_manager
 import mockserver.testing.pytest_plugin.summary  # noqa: F401 - loaded once, not in each run in this process
+from tests.pytest_runs import run_pytest_process
 
 #: A client for the tests of the project; keyword arguments go into the request.
 PROJECT_CONFTEST = '''
@@ -37,22 +41,29 @@ RunPytest = Callable[..., pytest.RunResult]
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
     """`run(code, *options)`: the result of pytest on a test file, which can use `text` and the fixture `ask`.
 
-    It runs in this process, in a subprocess, or in workers of pytest-xdist.
+    It runs in this process, in a subprocess, or in workers of pytest-xdist. The last two load no other plugin
+    unless `all_plugins` asks for all that are installed.
     """
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
 
     def run(
-        code: str, *options: str, subprocess: bool = False, workers: int | None = None
+        code: str,
+        *options: str,
+        subprocess: bool = False,
+        workers: int | None = None,
+        all_plugins: bool = False,
     ) -> pytest.RunResult:
-        if workers is not None:
-            # Without the other plugins a worker starts many times faster.
-            monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-            options = ("-p", "xdist", "-p", "mockserver.testing.pytest_plugin", "-n", str(workers), *options)
-            subprocess = True
         pytester.makeconftest(PROJECT_CONFTEST)
         pytester.makepyfile("import pytest\nfrom conftest import text\n" + code)
+        if workers is not None:
+            return run_pytest_process(pytester, "-p", "xdist", "-n", str(workers), *options)
+        if subprocess and not all_plugins:
+            return run_pytest_process(pytester, *options)
         start = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        return start("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function", *options)
+        # Schemathesis loads its modules again in each run in this process.
+        without = () if all_plugins else ("-p", "no:schemathesis")
+        scope = ("-o", "asyncio_default_fixture_loop_scope=function")
+        return start("-p", "no:cacheprovider", *without, *scope, *options)
 
     return run

@@ -54,7 +54,9 @@ def test_without_the_plugin_there_is_no_fixture(run: RunPytest) -> None:
 
 def test_the_plugin_can_be_named_explicitly(run: RunPytest) -> None:
     code = "def test_it(ask):\n    ask()\n"
-    run(code, "-p", "mockserver.testing.pytest_plugin", subprocess=True).assert_outcomes(passed=1)
+    run(code, "-p", "mockserver.testing.pytest_plugin", subprocess=True, all_plugins=True).assert_outcomes(
+        passed=1
+    )
 
 
 def test_strict_markers_strict_config_and_warnings_as_errors(
@@ -87,6 +89,7 @@ def test_nothing_is_left_open():
         "-W",
         "error",
         subprocess=True,
+        all_plugins=True,
     )
     result.assert_outcomes(passed=3, failed=1)
 

@@ -14,6 +14,7 @@ from mockserver import MockServer, resources
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.testing.pytest_plugin.recording_files import recording_file
 from tests.live.conftest import CANARY_KEY
+from tests.marks import slow_except
 from tests.testing.pytest_plugin.conftest import RunPytest
 
 ONE_REQUEST = """
@@ -189,8 +190,8 @@ def test_verify_fails_for_a_breaking_change(
     run(allowed + code, *live_options(endpoint, "verify")).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite"])
-@pytest.mark.parametrize("problem", ["unreachable", "wrong key", "error"])
+@pytest.mark.parametrize("mode", slow_except({"all"}, ["once", "new_episodes", "all", "rewrite"]))
+@pytest.mark.parametrize("problem", slow_except({"unreachable"}, ["unreachable", "wrong key", "error"]))
 @pytest.mark.parametrize("allowed", [True, False])
 def test_recordings_are_replaced_only_by_successful_replies(
     mode: str,

@@ -99,7 +99,7 @@ def test_ten_thousand_of_each_keep_the_contract(profile: str, rendering: str, un
 
 
 @pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
-@pytest.mark.parametrize("rendering", RENDERINGS)
+@pytest.mark.parametrize("rendering", slow_except({"wire"}, RENDERINGS))
 @FEW_EXAMPLES
 @given(data=st.data())
 def test_unknown_members_are_only_info_findings(profile: str, rendering: str, data: st.DataObject) -> None:
@@ -114,7 +114,7 @@ def test_unknown_members_are_only_info_findings(profile: str, rendering: str, da
 
 
 @pytest.mark.parametrize("profile", slow_except([DEFAULT_PROFILE], PROFILES))
-@pytest.mark.parametrize("rendering", RENDERINGS)
+@pytest.mark.parametrize("rendering", slow_except({"wire"}, RENDERINGS))
 @FEW_EXAMPLES
 @given(data=st.data())
 def test_errors_items_usages_and_events_keep_the_contract(
