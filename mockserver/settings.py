@@ -86,6 +86,7 @@ SETTING_NAMES = frozenset(
         "pace",
         "pauses",
         "port",
+        "prices",
         "profile",
         "proxy",
         "quiet",

@@ -21,7 +21,7 @@ from mockserver.wire import json
 __all__ = ["schema"]
 
 #: Schemas of this project's own formats, the same in every profile.
-_PROJECT_SCHEMAS = ("exchange", "report", "verification")
+_PROJECT_SCHEMAS = ("exchange", "prices", "report", "verification")
 
 
 @click.command()
@@ -36,7 +36,7 @@ _PROJECT_SCHEMAS = ("exchange", "report", "verification")
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
     """Print a JSON Schema of a profile. Without NAME, list the schemas, or print all of them with --bundle.
 
-    exchange, report and verification are this project's own formats. The schemas chat_… describe Chat
+    exchange, prices, report and verification are this project's own formats. The schemas chat_… describe Chat
     Completions and are the same in every profile.
     """
     if openapi is not None and (name is not None or bundle):

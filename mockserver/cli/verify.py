@@ -31,6 +31,7 @@ from mockserver.live.probes import Probe, select_probes
 from mockserver.live.profile_choice import detect_profile_of_endpoint, model_for_path
 from mockserver.live.report import build_report
 from mockserver.live.report_formats import REPORT_FORMATS, write_plan
+from mockserver.live.spending import Prices, read_prices
 from mockserver.live.verification import Verdict, VerificationRun, detection_request, run_probes
 from mockserver.profiles import Profile, load_profile
 
@@ -57,6 +58,12 @@ AUTO = "auto"
 @option("--skip", multiple=True, metavar="ID", help="Skip this probe; may be repeated.")
 @option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
 @option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
+@option(
+    "--prices",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="JSON file with the prices of tokens and tool calls; plan and report then show sums of money.",
+)
 @option("--allow-incomplete", is_flag=True, help="Accept that the budget cuts off a part of the plan.")
 @option("--rate", default=2.0, type=FiniteRange(0), help="Maximum requests per second; 0: no limit.")
 @option("--dry-run", is_flag=True, help="Print the plan and send no request.")
@@ -112,9 +119,12 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
             options["allow_http"],
             parse_connection_options(options["ca_file"], options["proxy"]),
         )
+        prices = read_prices(options["prices"]) if options["prices"] else None
         if options["replay"] is not None:
+            if prices is not None:
+                exit_with_error("--prices applies to the probes; do not combine it with --replay", 2)
             raise SystemExit(reverify_recordings(endpoint, targets, options, dry_run=dry_run))
-        raise SystemExit(_verify_endpoint(endpoint, probes, baseline, targets, dry_run, options))
+        raise SystemExit(_verify_endpoint(endpoint, probes, baseline, prices, targets, dry_run, options))
     except KeyboardInterrupt:
         exit_with_error("interrupted", 2)
     except MockServerError as error:
@@ -134,6 +144,7 @@ def _verify_endpoint(
     endpoint: Endpoint,
     probes: list[Probe],
     baseline: frozenset[tuple[str, str]],
+    prices: Prices | None,
     targets: list[tuple[str, Path]],
     dry_run: bool,
     options: dict[str, Any],
@@ -149,6 +160,8 @@ def _verify_endpoint(
         model = options["model"] or _default_model(profile, endpoint)
         if model is None:
             exit_with_error(f"the profile {profile.name} lists no model: name one with --model", 2)
+        if prices is not None:
+            prices.require_model(model)
         run = VerificationRun(
             endpoint,
             choice.profile,
@@ -158,6 +171,7 @@ def _verify_endpoint(
             tuple(probes),
             baseline=baseline,
             allow_incomplete=options["allow_incomplete"],
+            prices=prices,
             user_resources={key: options[key] for key in ("vector_store", "mcp_server") if options[key]},
         )
         rows = [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from mockserver.live.client import Client, Interaction, LiveRequest, ReplyEnd
+from mockserver.live.spending import Spending
 
 __all__ = [
     "Budget",
@@ -64,6 +65,8 @@ class Budget:
     spent_tokens: int = 0
     reply_bytes: int = 0
     """Bytes of the replies."""
+    spending: Spending = field(default_factory=Spending)
+    """What the requests of a run cost, as on a bill."""
 
     def require(self, request: LiveRequest) -> None:
         """Raise BudgetExceeded if the request does not fit into what is left."""
@@ -80,6 +83,7 @@ class Budget:
         self.spent_requests += 1
         self.spent_tokens += interaction.tokens
         self.reply_bytes += len(interaction.body)
+        self.spending += interaction.spending
 
 
 class BudgetedClient:

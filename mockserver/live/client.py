@@ -18,6 +18,7 @@ from mockserver.errors import EventTooLarge
 from mockserver.live.background import BackgroundWorker
 from mockserver.live.connections import CONNECT_TIMEOUT
 from mockserver.live.endpoint import Endpoint, stays_below_base_path
+from mockserver.live.spending import Spending, spending_of_reply
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import mask_reply
 
@@ -163,6 +164,12 @@ class Interaction:
         if isinstance(total, int) and total >= 0:
             return total
         return 0 if self.status is None or self.status >= 400 else self.request.expected_tokens
+
+    @property
+    def spending(self) -> Spending:
+        """The counts that a bill consists of."""
+        usage = (self.response or {}).get("usage")
+        return spending_of_reply(usage, self.output, len(self.request.content), self.tokens)
 
     @property
     def time_to_first_byte(self) -> float | None:

@@ -13,8 +13,10 @@ from mockserver.live.client import Interaction, LiveRequest
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.findings import LocatedFinding
 from mockserver.live.observations import OPEN_QUESTIONS
+from mockserver.live.spending import Spending
 from mockserver.live.verification import MergedFinding, ProbeResult, Verdict, VerificationRun
 from mockserver.wire import json
+from mockserver.wire.terminal import escape_unprintable
 
 __all__ = [
     "MAX_SHOWN_FINDINGS",
@@ -23,6 +25,7 @@ __all__ = [
     "curl_command",
     "cut_at_boundary",
     "report_bytes",
+    "spending_text",
 ]
 
 #: Version of the report's format; raised if a key is removed or changes its meaning.
@@ -56,7 +59,12 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
             "completed": progress.completed,
             "incomplete": list(progress.incomplete),
         },
-        "spent": {"requests": run.spent_requests, "tokens": run.spent_tokens},
+        "expected": _spending_row(run.expected_spending, run),
+        "spent": {
+            "requests": run.spent_requests,
+            "tokens": run.spent_tokens,
+            **_spending_row(run.spending, run),
+        },
         "verdicts": {
             verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
         },
@@ -83,6 +91,39 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
 def report_bytes(report: Mapping[str, Any], endpoint: Endpoint) -> bytes:
     """The report as JSON text, with the key redacted."""
     return endpoint.redact_page(json.pretty(dict(report)).decode()).encode()
+
+
+def spending_text(spending: Mapping[str, Any]) -> str:
+    """Input, output and calls of tools of a report, and what they cost if it has prices."""
+    cached = f" ({spending['cached_tokens']:,} cached)" if spending["cached_tokens"] else ""
+    calls = [f"{count} {escape_unprintable(name)}" for name, count in spending["tool_calls"].items()]
+    parts = [
+        f"{spending['input_tokens']:,} input{cached} and {spending['output_tokens']:,} output tokens",
+        f"tool calls: {', '.join(calls) or 'none'}",
+        *([_format_cost(spending["cost"])] if "cost" in spending else []),
+    ]
+    return "; ".join(parts)
+
+
+def _format_cost(cost: Mapping[str, Any]) -> str:
+    """An amount of money, and what it lacks."""
+    names = ", ".join(map(escape_unprintable, cost["unpriced_tools"]))
+    lacking = f", without the calls of {names}, which have no price" if names else ""
+    return f"{cost['amount']:,.4f} {cost['currency']}{lacking}"
+
+
+def _spending_row(spending: Spending, run: VerificationRun) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "input_tokens": spending.input_tokens,
+        "cached_tokens": spending.cached_tokens,
+        "output_tokens": spending.output_tokens,
+        "tool_calls": {run.endpoint.redact(name): count for name, count in spending.tool_calls.items()},
+    }
+    if run.prices is not None:
+        cost = run.prices.cost(spending, run.model)
+        unpriced = [run.endpoint.redact(name) for name in cost.unpriced_tools]
+        row["cost"] = {"amount": cost.amount, "currency": cost.currency, "unpriced_tools": unpriced}
+    return row
 
 
 def _probe_row(result: ProbeResult, endpoint: Endpoint) -> dict[str, Any]:

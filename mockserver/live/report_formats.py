@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mockserver.contract.formatting import comparison_lines, escape_xml
-from mockserver.live.report import report_bytes
+from mockserver.live.report import report_bytes, spending_text
 from mockserver.live.verification import VerificationRun
 from mockserver.wire.terminal import escape_unprintable
 
@@ -34,6 +34,7 @@ def write_plan(
         f"  profile    {report['profile']}, {report['why']}",
         f"  model      {report['model']}",
         f"  plan       {len(planned)} probes, {requests} requests, about {tokens:,} tokens",
+        f"  cost       {spending_text(report['expected'])}",
         f"  budget     {budget[0]} requests, {budget[1]:,} tokens",
     ]
     if requests > budget[0] or tokens > budget[1]:
@@ -126,7 +127,10 @@ def _progress_line(report: Report) -> str:
 def _summary_line(report: Report) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items() if count)
     spent = report["spent"]
-    return f"{counts or 'no probe ran'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent"
+    return (
+        f"{counts or 'no probe ran'}; {spent['requests']} requests and {spent['tokens']:,} tokens spent "
+        f"({spending_text(spent)})"
+    )
 
 
 def _write_json(report: Report, run: VerificationRun) -> str:

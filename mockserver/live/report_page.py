@@ -9,7 +9,7 @@ from mockserver.contract.coverage import ContractCoverage
 from mockserver.contract.findings import Finding
 from mockserver.live.client import Interaction
 from mockserver.live.endpoint import Endpoint
-from mockserver.live.report import MAX_SHOWN_FINDINGS, cut_at_boundary
+from mockserver.live.report import MAX_SHOWN_FINDINGS, cut_at_boundary, spending_text
 from mockserver.live.verification import ProbeResult, VerificationRun
 from mockserver.profiles import load_profile
 from mockserver.reports.formatting import format_count, format_duration
@@ -31,6 +31,7 @@ def render_report_page(report: Mapping[str, Any], run: VerificationRun) -> str:
         ("profile", f"{run.profile}, {run.profile_reason}"),
         ("model", run.model),
         ("spent", f"{format_count(spent['requests'], 'request')}, {format_count(spent['tokens'], 'token')}"),
+        ("cost", spending_text(spent)),
         ("total response time", format_duration(seconds)),
     ]
     plan = report["plan"]

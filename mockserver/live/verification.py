@@ -25,6 +25,7 @@ from mockserver.live.observations import observed_answers
 from mockserver.live.probes import Probe
 from mockserver.live.probes.context import ProbeContext, ProbeInconclusive, ProbeSkipped
 from mockserver.live.probes.replies import hello_request
+from mockserver.live.spending import Prices, Spending
 from mockserver.profiles import Profile, load_profile
 
 __all__ = [
@@ -126,6 +127,15 @@ class VerificationRun:
     """Whether the user accepts that a part of the plan does not run."""
     spent_requests: int = 0
     spent_tokens: int = 0
+    spending: Spending = field(default_factory=Spending)
+    prices: Prices | None = None
+
+    @property
+    def expected_spending(self) -> Spending:
+        """What the probes that apply to the profile are expected to cost."""
+        profile = load_profile(self.profile)
+        planned = [each.spending for each in self.probes if each.skip_reason(profile) is None]
+        return sum(planned, start=Spending())
 
     @property
     def findings(self) -> list[MergedFinding]:
@@ -217,6 +227,7 @@ def run_probes(
             _run_probe(probe, client, ProbeContext(client, profile, run.model, nonce, run.user_resources))
         )
         run.spent_requests, run.spent_tokens = client.budget.spent_requests, client.budget.spent_tokens
+        run.spending = client.budget.spending
         _require_usable_endpoint(run, client)
         on_probe_end()
     run.partial_reason = ""

@@ -34,6 +34,8 @@ def finding_keys(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["verdict"], each["rule"], each["place"]) for each in report["findings"]]
 
 
+MODEL = load_profile("qwen-2026-01").models[0]
+
 PLAYABLE_PROFILES = [name for name in profile_names() if load_profile(name).models]
 
 
@@ -553,3 +555,68 @@ def test_coverage_lists_what_was_seen_and_what_was_not(verify: Verify) -> None:
     _, report, _ = verify("honest", "--only", "stream", "--only", "input-items", profile="qwen-2026-09")
     assert {"event~response.created", "input_items.data"} <= set(report["coverage"]["seen"])
     assert "SEQ-001" in report["coverage"]["rules"]
+
+
+def write_prices(folder: Path, **changes: Any) -> str:
+    prices = {
+        "currency": "USD",
+        "models": {MODEL: {"input": 2, "output": 10}},
+        "tool_calls": {"web_search": 8},
+    }
+    file = folder / "prices.json"
+    file.write_bytes(json.dumps({**prices, **changes}))
+    return str(file)
+
+
+def test_prices_turn_plan_and_report_into_sums_of_money(verify: Verify, tmp_path: Path) -> None:
+    selection = ("--only", "basic", "--only", "tool-web-search")
+    status, report, printed = verify("honest", *selection, "--prices", write_prices(tmp_path))
+    assert status == 0, printed
+    expected, spent = report["expected"], report["spent"]
+    assert expected["tool_calls"] == {"web_search": 2}
+    assert spent["input_tokens"] + spent["output_tokens"] == spent["tokens"] > 0
+    for row in (expected, spent):
+        tokens = row["input_tokens"] * 2 / 1_000_000 + row["output_tokens"] * 10 / 1_000_000
+        amount = tokens + row["tool_calls"]["web_search"] * 8 / 1_000
+        assert row["cost"] == {
+            "amount": pytest.approx(amount, abs=1e-6), "currency": "USD", "unpriced_tools": []
+        }  # fmt: skip
+        assert f"{row['cost']['amount']:,.4f} USD" in printed
+    schema = json.loads((resources.data_folder("schemas") / "verification.json").read_bytes())
+    jsonschema.validate(report, schema)
+
+
+def test_a_tool_without_a_price_is_named(verify: Verify, tmp_path: Path) -> None:
+    prices = write_prices(tmp_path, tool_calls={})
+    _, _, printed = verify("honest", "--dry-run", "--only", "tool-web-search", "--prices", prices)
+    assert "USD, without the calls of web_search, which have no price" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": {"another": {"input": 1, "output": 1}}}, "has no prices for the model 'qwen3-max"),
+        ({"models": {MODEL: {"input": 1}}}, f"/models/{MODEL}: prices of a model lacks 'output'"),
+        ({"models": {MODEL: {"input": -1, "output": 1}}}, "/input: expected at least 0, not -1"),
+        ({"models": {MODEL: {"input": "1", "output": 1}}}, '/input: expected a number, not "1"'),
+        ({"currency": None}, "/currency: expected a text, not null"),
+        ({"model": {}}, "Prices has no member 'model'; did you mean 'models'?"),
+    ],
+)
+def test_an_unusable_price_file_is_refused_with_the_reason(
+    changes: dict[str, Any], message: str, verify: Verify, tmp_path: Path
+) -> None:
+    status, _, printed = verify("honest", "--dry-run", "--prices", write_prices(tmp_path, **changes))
+    assert status == 2
+    assert message in printed
+
+
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_a_price_file_that_cannot_be_read_is_refused(
+    content: bytes | None, verify: Verify, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "prices.json").write_bytes(content)
+    status, _, printed = verify("honest", "--dry-run", "--prices", "prices.json")
+    assert status == 2
+    assert "cannot read the prices in prices.json: " in printed

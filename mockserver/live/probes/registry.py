@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.live.probes.context import ProbeContext
+from mockserver.live.spending import Spending
 from mockserver.profiles import Profile
 from mockserver.suggestions import choose_from
 
@@ -31,12 +32,24 @@ class Probe:
     skip_reason: Callable[[Profile], str | None]
     """Why the probe does not apply to a profile; None if it does."""
     run: ProbeFunction
+    input_tokens: int = 0
+    """The part of `tokens` that is input."""
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    """Expected calls of tools that the service runs, by type."""
+
+    @property
+    def spending(self) -> Spending:
+        """The expected cost, as on a bill."""
+        return Spending(self.input_tokens, self.tokens - self.input_tokens, tool_calls=self.tool_calls)
 
 
 #: The modules that register probes, in the order in which the probes run: cheap ones first, tools last.
 _MODULES = ("replies", "refusals", "stored_responses", "tools")
 
 _PROBES: dict[str, Probe] = {}
+
+#: Tokens of a request with a short prompt; a service adds its own text to it (guide, 27 January 2026: 37 and 39).
+_PROMPT_TOKENS = 40
 
 
 def _never_skipped(_: Profile) -> str | None:
@@ -49,14 +62,20 @@ def probe(
     *,
     requests: int = 1,
     tokens: int = 0,
+    input_tokens: int | None = None,
+    tool_calls: Mapping[str, int] = MappingProxyType({}),
     skip_reason: Callable[[Profile], str | None] = _never_skipped,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
-    """Register the decorated function as a probe. Raises ConfigurationError if the id is taken."""
+    """Register the decorated function as a probe. Raises ConfigurationError if the id is taken.
+
+    Without `input_tokens`, its requests have short prompts.
+    """
 
     def register(run: ProbeFunction) -> ProbeFunction:
         if id in _PROBES:
             raise ConfigurationError(f"duplicate probe id: {id}")
-        _PROBES[id] = Probe(id, title, requests, tokens, skip_reason, run)
+        given = min(tokens, requests * _PROMPT_TOKENS) if input_tokens is None else input_tokens
+        _PROBES[id] = Probe(id, title, requests, tokens, skip_reason, run, given, tool_calls)
         return run
 
     return register

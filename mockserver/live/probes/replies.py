@@ -56,7 +56,7 @@ def message_array(context: ProbeContext) -> None:
     )
 
 
-@probe("two-turns", "previous_response_id continues the context", requests=2, tokens=900)
+@probe("two-turns", "previous_response_id continues the context", requests=2, tokens=900, input_tokens=750)
 def two_turns(context: ProbeContext) -> None:
     first = context.create_response(
         f"{_LONG_PROMPT} ({context.nonce}). Answer with one word.", expected_tokens=450
@@ -205,6 +205,7 @@ def _image_inputs() -> list[list[dict[str, Any]]]:
     "an image is accepted; its accepted forms are observed",
     requests=3,
     tokens=1200,
+    input_tokens=900,
     skip_reason=_requires_image_input,
 )
 def image_spellings(context: ProbeContext) -> None:
@@ -222,6 +223,7 @@ def _requires_session_cache(profile: Profile) -> str | None:
     "usage reports tokens from the session cache",
     requests=2,
     tokens=5000,
+    input_tokens=4800,
     skip_reason=_requires_session_cache,
 )
 def session_cache(context: ProbeContext) -> None:

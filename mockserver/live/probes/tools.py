@@ -39,8 +39,17 @@ _USER_RESOURCES = {
     "mcp": ("mcp_server", "needs an MCP server: --mcp-server URL"),
 }
 
+#: Tools that run another tool first.
+_TOOLS_TOGETHER = {"web_extractor": ("web_search", "web_extractor")}
 
-@probe("function-loop", "a function is called, and its output gets a response", requests=2, tokens=1200)
+
+@probe(
+    "function-loop",
+    "a function is called, and its output gets a response",
+    requests=2,
+    tokens=1200,
+    input_tokens=600,
+)
 def function_loop(context: ProbeContext) -> None:
     question = {"role": "user", "content": f"What is the weather in Paris? ({context.nonce})"}
     first = context.create_response([question], {"tools": [_WEATHER_TOOL]}, expected_tokens=600)
@@ -52,7 +61,7 @@ def function_loop(context: ProbeContext) -> None:
     context.create_response([question, *outputs], {"tools": [_WEATHER_TOOL]}, expected_tokens=600)
 
 
-@probe("function-stream", "a function call is streamed", tokens=600)
+@probe("function-stream", "a function call is streamed", tokens=600, input_tokens=300)
 def function_stream(context: ProbeContext) -> None:
     question = f"What is the weather in Rome? ({context.nonce})"
     _function_call(
@@ -68,7 +77,7 @@ def _function_call(interaction: Interaction) -> dict[str, Any]:
     return {name: value for name, value in call.items() if name in members}
 
 
-def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
+def _register_tool_probe(tool_type: str, expected_tokens: int, output_tokens: int) -> None:
     """Register the probe of a built-in tool."""
 
     @probe(
@@ -76,6 +85,8 @@ def _register_tool_probe(tool_type: str, expected_tokens: int) -> None:
         f"{tool_type} runs, as a reply and as a stream",
         requests=2,
         tokens=2 * expected_tokens,
+        input_tokens=2 * (expected_tokens - output_tokens),
+        tool_calls=dict.fromkeys(_TOOLS_TOGETHER.get(tool_type, (tool_type,)), 2),
         skip_reason=_requires_tool(tool_type),
     )
     def run(context: ProbeContext) -> None:
@@ -138,14 +149,15 @@ def _requires_tool(tool_type: str) -> Callable[[Profile], str | None]:
     return skip_reason
 
 
-# Roughly the cost of the documented samples: a search reads about ten pages (guide, 27 January 2026: 40,836).
-for _tool_type, _tokens in {
-    "code_interpreter": 3_000,
-    "web_search_image": 5_000,
-    "image_search": 5_000,
-    "file_search": 5_000,
-    "mcp": 5_000,
-    "web_search": 12_000,
-    "web_extractor": 42_000,
-}.items():
-    _register_tool_probe(_tool_type, _tokens)
+# Roughly the cost of the documented samples, and the output of it: a search reads about ten pages (guide,
+# 27 January 2026: 40,836 input and 2,106 output tokens).
+for _tool_type, _tokens, _output_tokens in (
+    ("code_interpreter", 3_000, 1_000),
+    ("web_search_image", 5_000, 500),
+    ("image_search", 5_000, 500),
+    ("file_search", 5_000, 500),
+    ("mcp", 5_000, 500),
+    ("web_search", 12_000, 1_000),
+    ("web_extractor", 42_000, 2_000),
+):
+    _register_tool_probe(_tool_type, _tokens, _output_tokens)
