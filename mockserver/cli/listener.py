@@ -110,7 +110,13 @@ def require_writable_url_file(url_file: Path | None) -> None:
 
 
 def write_url_file(url_file: Path, url: str) -> None:
-    """Write the URL atomically, because another process may wait for the file; exit if that fails."""
+    """Write the URL atomically, because another process may wait for the file; exit if that fails.
+
+    What was printed comes first: whoever finds the file may read there. Raises OSError if that cannot be written.
+    """
+    from mockserver.server.http.background_stream import require_written
+
+    require_written(sys.stdout)
     with _exit_if_unwritable(url_file):
         _partial_file(url_file).write_text(url, encoding="utf-8")
         _partial_file(url_file).replace(url_file)

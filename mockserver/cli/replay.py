@@ -118,10 +118,12 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
 
     def announce() -> None:
         url = listener_url(listeners[0])
-        _announce(url + base_paths[0], description, url_file, accepts_any_key=not keys)
+        print(_banner(url + base_paths[0], description, accepts_any_key=not keys), flush=True)
         print_other_urls(listeners)
         if options["console"]:
             print(f"  console    {app.access.link(url)}", flush=True)
+        if url_file is not None:
+            write_url_file(url_file, url + base_paths[0])
 
     try:
         run_forever(allow_origins(app, hosts), listeners, announce)
@@ -141,7 +143,7 @@ def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
     return load_profile(counts.most_common(1)[0][0]) if counts else load_profile()
 
 
-def _announce(base_url: str, description: str, url_file: Path | None, *, accepts_any_key: bool) -> None:
+def _banner(base_url: str, description: str, *, accepts_any_key: bool) -> str:
     lines = [
         f"Replaying {description}",
         f"  base URL   {base_url}",
@@ -151,6 +153,4 @@ def _announce(base_url: str, description: str, url_file: Path | None, *, accepts
         "",
         "Press Ctrl-C to stop.",
     ]
-    print("\n".join(lines), flush=True)
-    if url_file is not None:
-        write_url_file(url_file, base_url)
+    return "\n".join(lines)

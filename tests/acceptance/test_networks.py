@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -199,18 +198,25 @@ def test_mock_server_takes_a_host_with_a_key() -> None:
         ["rules"],
         ["faults"],
         ["check", "."],
-        ["serve", "--port", "0"],
-        ["serve", "--port", "0", "--workers", "2"],
+        ["serve", "--port", "0", "--url-file", "url"],
+        ["serve", "--port", "0", "--url-file", "url", "--workers", "2"],
         ["serve", "--help"],
+        ["record", "--upstream", "https://api.example/v1", "--out", "out", "--url-file", "url"],
+        ["replay", "{recordings}", "--port", "0", "--url-file", "url"],
     ],
 )
-def test_a_full_disk_is_one_line(command: Sequence[str], tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(
+    command: Sequence[str], tmp_path: Path, recordings: Path
+) -> None:
     (tmp_path / "request.json").write_text('{"model": "nope", "input": "hi"}')
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run(
-            [sys.executable, "-m", "mockserver", *command],
+            [
+                *(sys.executable, "-m", "mockserver"),
+                *(each.replace("{recordings}", str(recordings)) for each in command),
+            ],
             cwd=tmp_path,
-            env=server_environment(),
+            env=server_environment(DASHSCOPE_API_KEY=KEY),
             stdin=subprocess.DEVNULL,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -219,4 +225,7 @@ def test_a_full_disk_is_one_line(command: Sequence[str], tmp_path: Path) -> None
             check=False,
         )
     assert done.returncode == 2
-    assert re.fullmatch(r"mockserver: cannot write to standard output: .*\n", done.stderr), done.stderr
+    *notes, error = done.stderr.splitlines()
+    assert error.startswith("mockserver: cannot write to standard output: "), done.stderr
+    assert all(each.startswith("mockserver: ") for each in notes), done.stderr
+    assert not (tmp_path / "url").exists(), "whoever finds the file may expect the banner"
