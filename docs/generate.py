@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from docs.command_line_page import command_line_page
 from docs.conduct_page import conduct_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
@@ -86,6 +87,7 @@ PAGES: Mapping[str, str] = {
     "faults.md": faults_page(),
     "migrate.md": migrate_page(),
     "conduct.md": conduct_page(),
+    "command-line.md": command_line_page(),
 }
 """The current pages by file name."""
 

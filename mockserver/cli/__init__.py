@@ -44,7 +44,7 @@ def _run_command() -> None:
     with paused_collection():
         from mockserver.cli.commands import group
 
-    group()
+    group(prog_name="mockserver")
 
 
 def _require_own_module() -> None:

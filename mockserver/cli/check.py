@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mockserver.cli.check_runner import KINDS, run_check
+from mockserver.cli.name_completions import complete_files, complete_profiles, complete_rules
 from mockserver.cli.options import Choice, mask_option, option
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
@@ -16,8 +17,13 @@ __all__ = ["check"]
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@option("--profile", default=AUTO, help="The profile to check against; auto: detect it from the file.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", shell_complete=complete_files)
+@option(
+    "--profile",
+    default=AUTO,
+    shell_complete=complete_profiles,
+    help="The profile to check against; auto: detect it from the file.",
+)
 @option("--kind", type=Choice(KINDS), default=AUTO, help="What the files hold.")
 @option(
     "style",
@@ -35,7 +41,13 @@ __all__ = ["check"]
     default="error",
     help="The lowest severity that makes the exit status 1.",
 )
-@option("--ignore", multiple=True, metavar="RULE", help="Ignore a rule. Can be repeated.")
+@option(
+    "--ignore",
+    multiple=True,
+    metavar="RULE",
+    shell_complete=complete_rules,
+    help="Ignore a rule. Can be repeated.",
+)
 @mask_option
 def check(files: tuple[str, ...], **options: Any) -> None:
     """Check files against the contract: requests, responses, errors, streams and exchanges.
@@ -46,8 +58,5 @@ def check(files: tuple[str, ...], **options: Any) -> None:
 
     Chat Completions requests, completions and streams are checked too. For a chat request, the output also
     shows the equivalent Responses request and the members that have no equivalent.
-
-    Exit status: 0 if there is no finding at or above --fail-on, 1 if there is one, 2 if an argument or a
-    file cannot be used.
     """
     raise SystemExit(run_check(files, **options))

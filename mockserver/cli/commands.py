@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mockserver import __version__
+from mockserver.cli.command_help import epilog
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 from mockserver.suggestions import choose_from
@@ -17,12 +19,14 @@ __all__ = ["group"]
 
 _COMMAND_SUMMARIES = {
     "check": "Check files against the contract.",
+    "completion": "Print the script that completes commands and names in a shell.",
     "doctor": "Report what may keep the mock from working here.",
     "diff": "Compare two recordings, reports or profiles.",
     "exchanges": "Check or draft exchange files.",
     "faults": "List the faults, or describe one.",
     "fuzz": "Find the smallest response that breaks a client in any language.",
     "health": "Exit with 0 if a server is ready, for container health checks.",
+    "init": "Write a first test and a workflow into a project.",
     "record": "Forward requests to an endpoint, check and record them.",
     "replay": "Serve recordings, at the recorded pace or at once.",
     "rules": "List the rules of the contract, or explain one.",
@@ -43,6 +47,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMAND_SUMMARIES:
             return None
         command: click.Command = getattr(import_module(f"mockserver.cli.{cmd_name}"), cmd_name)
+        command.epilog = epilog(cmd_name)
         return command
 
     def resolve_command(
@@ -52,6 +57,14 @@ class _LazyGroup(click.Group):
         if name not in _COMMAND_SUMMARIES and not name.startswith("-"):
             ctx.fail(f"No such command {name!r}{choose_from(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [
+            CompletionItem(name, help=summary)
+            for name, summary in sorted(_COMMAND_SUMMARIES.items())
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

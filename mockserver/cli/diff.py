@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.name_completions import complete_diff_arguments
 from mockserver.cli.options import Choice, mask_option, option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
@@ -24,8 +25,8 @@ __all__ = ["diff"]
 
 
 @click.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", shell_complete=complete_diff_arguments)
+@click.argument("after", metavar="B", shell_complete=complete_diff_arguments)
 @option("style", "--format", type=Choice(["text", "json"]), default="text", help="Output format.")
 @option(
     "--fail-on",
@@ -39,9 +40,6 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
 
     A and B are both folders or files of recordings, both JSON reports of `mockserver verify`, or both names
     of profiles. Compares structure, types, order, id forms, statuses, rules and tools, but not texts.
-
-    Exit status: 0 no change at or above --fail-on; 1 at least one; 2 unusable arguments, or no request is in
-    both recordings.
     """
     from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 

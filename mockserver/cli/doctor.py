@@ -15,6 +15,7 @@ import click
 
 from mockserver import __version__, installation
 from mockserver.cli.options import option
+from mockserver.errors import MockServerError
 from mockserver.network import proxy_note, proxy_variables
 from mockserver.settings import ENV_PREFIX, SETTING_NAMES
 from mockserver.wire.terminal import escape_unprintable
@@ -34,14 +35,21 @@ class _Finding(NamedTuple):
 
 @click.command()
 @option("--port", default=8080, type=click.IntRange(1, 65535), help="The port that a server shall use.")
-def doctor(port: int) -> None:
-    """Report versions, other owners of the module, variables and ports; exit with 1 if something is wrong."""
+@option(
+    "--store",
+    metavar="STORE",
+    show_default=False,
+    help="The store that servers shall share, as of `mockserver serve`; an SQLite file is created.",
+)
+def doctor(port: int, store: str | None) -> None:
+    """Report versions, other owners of the module, variables ports and the store."""
     findings = [
         *_versions(),
         _module(),
         _data(),
         *_variables(os.environ),
         *_ports(port),
+        _store(store),
     ]
     for each in findings:
         mark = "PROBLEM: " if each.is_problem else ""
@@ -133,6 +141,19 @@ def _ports(port: int) -> Iterator[_Finding]:
     yield _Finding(
         "port", f"{port} is free" if not reason else f"{port} cannot be used: {reason}; see --port"
     )
+
+
+def _store(url: str | None) -> _Finding:
+    from mockserver.cli.shared_state import MEMORY, open_checked_store
+    from mockserver.server.state.shared_stores import describe_store
+
+    if url is None or url == MEMORY:
+        return _Finding("store", "memory: each server has its own")
+    try:
+        open_checked_store(url, None)
+    except MockServerError as error:
+        return _Finding("store", str(error), is_problem=True)
+    return _Finding("store", f"{describe_store(url)} can be used")
 
 
 def _why_unavailable(port: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.name_completions import complete_faults
 from mockserver.server.delivery.faults.catalogue import catalogue
 from mockserver.suggestions import did_you_mean
 
@@ -12,7 +13,7 @@ __all__ = ["faults"]
 
 
 @click.command()
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_faults)
 def faults(name: str | None) -> None:
     """List the faults that you can inject by name, or describe one."""
     known = catalogue()

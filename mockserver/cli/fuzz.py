@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import Choice, FiniteRange, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
@@ -32,7 +33,7 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
-@option("--profile", default=DEFAULT_PROFILE, help="The profile to play.")
+@option("--profile", default=DEFAULT_PROFILE, shell_complete=complete_profiles, help="The profile to play.")
 @option(
     "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
 )
@@ -70,8 +71,6 @@ def fuzz(command: tuple[str, ...], **options: Any) -> None:
 
     Kinds of cases, for --skip: failed, incomplete, cut, closed, error, dropped, reset, empty, refused,
     stalled; cuts, framing, unknown, members, long.
-
-    Exit status: 0 no failing case, 1 a failing case, 2 the command could not be run.
     """
     from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
 

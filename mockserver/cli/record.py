@@ -24,6 +24,7 @@ from mockserver.cli.listener import (
     require_writable_url_file,
     write_url_file,
 )
+from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import (
     Choice,
     mask_option,
@@ -79,6 +80,7 @@ _NEVER = "never"
 @option(
     "--profile",
     default=AUTO,
+    shell_complete=complete_profiles,
     help="Profile to check against; auto: detected from the path or the first reply.",
 )
 @option(
@@ -108,9 +110,6 @@ def record(upstream: str, out: Path, port: int, url_file: Path | None, **options
     Point clients at the printed base URL. Nothing is buffered, retried or redirected. The API key goes to the
     endpoint and nowhere else: no file, log or error contains it. Play the recordings with `mockserver replay
     DIR`. Stop with Ctrl-C.
-
-    Exit status: 0; 1 at least one finding at or above --fail-on; 2 unusable options; 3 incomplete: at least one
-    exchange could not be written, or, with --fail-on, was not checked.
     """
     try:
         for each in options["api_key"]:

@@ -18,6 +18,7 @@ from mockserver.cli.listener import (
     require_writable_url_file,
     write_url_file,
 )
+from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import mask_option, max_body_option, network_options, option
 from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
@@ -54,7 +55,12 @@ AUTO = "auto"
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
-@option("--profile", default=AUTO, help="Profile to check requests against; auto: that of the recordings.")
+@option(
+    "--profile",
+    default=AUTO,
+    shell_complete=complete_profiles,
+    help="Profile to check requests against; auto: that of the recordings.",
+)
 @option("--once", is_flag=True, help="Play each recording once; otherwise the last of a request repeats.")
 @option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn about older recordings.")
 @mask_option

@@ -7,6 +7,7 @@ import sys
 import click
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.name_completions import complete_rules
 from mockserver.contract.conduct.examples import ConductExample, load_conduct_examples
 from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Rule, load_all_rules, load_conduct_rules
@@ -19,7 +20,7 @@ _MAX_LINE_WIDTH = 118
 
 
 @click.command()
-@click.argument("rule", metavar="[ID]", required=False)
+@click.argument("rule", metavar="[ID]", required=False, shell_complete=complete_rules)
 @click.option(
     "--example", is_flag=True, help="Print only the broken example, as input for `mockserver check -`."
 )

@@ -22,6 +22,7 @@ from click.core import ParameterSource
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.listener import warn_if_reachable
+from mockserver.cli.name_completions import complete_rules
 from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
@@ -85,6 +86,7 @@ _EXCLUDED_SERVE_OPTIONS = {
     "--ignore",
     multiple=True,
     metavar="RULE",
+    shell_complete=complete_rules,
     help="Ignore a rule, or 'refused': requests that are not API requests. Can be repeated.",
 )
 @option(
@@ -107,9 +109,6 @@ def run(
     it. With --intercept, its requests to the service's own https addresses reach the server too. Findings go
     to standard error. A request that the API does not have (a wrong path, method, key or content type) is a
     finding named 'refused', as is a connection that --intercept refuses.
-
-    Exit status: the command's own; 1 if it succeeded but violated the contract or sent no request; 2 if an
-    option cannot be used.
     """
     require_known_rules(ignore, {REFUSED, *load_conduct_rules()})
     targets = [parse_report_target(each) for each in report]

@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mockserver import resources
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.name_completions import complete_profiles, matching_names
 from mockserver.cli.options import Choice, option
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_document
@@ -24,9 +26,16 @@ __all__ = ["schema"]
 _PROJECT_SCHEMAS = ("exchange", "prices", "report", "verification")
 
 
+def _complete_schemas(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The schemas of the profile that the command line names."""
+    schemas = load_schemas(context.params.get("profile") or DEFAULT_PROFILE)
+    names = [*schemas.all_schemas(), *load_chat_schemas().all_schemas(), *_PROJECT_SCHEMAS]
+    return matching_names(dict.fromkeys(names, ""), incomplete)
+
+
 @click.command()
-@click.argument("name", required=False)
-@option("--profile", default=DEFAULT_PROFILE, help="The profile.")
+@click.argument("name", required=False, shell_complete=_complete_schemas)
+@option("--profile", default=DEFAULT_PROFILE, shell_complete=complete_profiles, help="The profile.")
 @click.option("--bundle", is_flag=True, help="Include all referenced schemas in one document.")
 @click.option(
     "--openapi",

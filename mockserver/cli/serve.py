@@ -26,6 +26,7 @@ from mockserver.cli.listener import (
     write_admin_token_file,
     write_url_file,
 )
+from mockserver.cli.name_completions import complete_faults, complete_profiles
 from mockserver.cli.options import (
     Choice,
     mask_option,
@@ -76,7 +77,12 @@ _MIN_TOKEN_LENGTH = 8
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the base URL to this file once the server runs.",
 )
-@option("--profile", default=DEFAULT_PROFILE, help="The profile to serve; latest: the newest.")
+@option(
+    "--profile",
+    default=DEFAULT_PROFILE,
+    shell_complete=complete_profiles,
+    help="The profile to serve; latest: the newest.",
+)
 @option(
     "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
 )
@@ -144,6 +150,7 @@ _MIN_TOKEN_LENGTH = 8
     "--fault",
     multiple=True,
     metavar="NAME[:PROBABILITY]",
+    shell_complete=complete_faults,
     show_default=False,
     help="Inject a fault into every request, or into some; see `mockserver faults`.",
 )

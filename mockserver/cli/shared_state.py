@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mockserver.server.state.store import Store
 
 __all__ = [
+    "MEMORY",
     "choose_store",
     "open_checked_store",
     "require_shareable",
@@ -29,7 +30,7 @@ __all__ = [
     "store_lines",
 ]
 
-_MEMORY = "memory"
+MEMORY = "memory"
 #: Variable of prometheus-client: the folder in which processes keep their metrics, so that each reports all.
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -47,7 +48,7 @@ _UNSHARED_OPTIONS = {
 
 def shares_store(settings: Mapping[str, Any]) -> bool:
     """Whether other processes use the same store."""
-    return settings.get("workers", 1) > 1 or settings.get("store") not in (None, _MEMORY)
+    return settings.get("workers", 1) > 1 or settings.get("store") not in (None, MEMORY)
 
 
 @contextmanager
@@ -61,10 +62,10 @@ def choose_store(settings: Mapping[str, Any]) -> Iterator[str]:
         raise ConfigurationError(
             "--workers does not work on this system: start several servers with one --store"
         )
-    if settings["workers"] == 1 or url not in (None, _MEMORY):
-        yield url or _MEMORY
+    if settings["workers"] == 1 or url not in (None, MEMORY):
+        yield url or MEMORY
         return
-    if url == _MEMORY:
+    if url == MEMORY:
         raise ConfigurationError(
             "--store memory is of one process, so a response could be continued only on the worker that created it:"
             " leave --store out, or use sqlite:PATH or redis://HOST/DB"
@@ -165,7 +166,7 @@ def store_lines(url: str, workers: int, *, is_temporary: bool) -> list[str]:
     from mockserver.server.state.shared_stores import describe_store
 
     lines = [f"  workers    {workers}"] if workers > 1 else []
-    if url != _MEMORY:
+    if url != MEMORY:
         note = " (temporary: removed at the end)" if is_temporary else ""
         lines.append(f"  store      {describe_store(url)}{note}")
     return lines

@@ -13,6 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
+from mockserver.cli.name_completions import complete_probes, complete_profiles
 from mockserver.cli.options import Choice, FiniteRange, connection_options, mask_option, option
 from mockserver.cli.reverification import (
     replace_report,
@@ -52,10 +53,25 @@ AUTO = "auto"
 )
 @option("--model", default=None, metavar="NAME", help="Model to use; default: the profile's first.")
 @option(
-    "--profile", default=AUTO, help="Profile to check against; auto: detected from the path and one reply."
+    "--profile",
+    default=AUTO,
+    shell_complete=complete_profiles,
+    help="Profile to check against; auto: detected from the path and one reply.",
 )
-@option("--only", multiple=True, metavar="ID", help="Run only this probe; may be repeated.")
-@option("--skip", multiple=True, metavar="ID", help="Skip this probe; may be repeated.")
+@option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    shell_complete=complete_probes,
+    help="Run only this probe; may be repeated.",
+)
+@option(
+    "--skip",
+    multiple=True,
+    metavar="ID",
+    shell_complete=complete_probes,
+    help="Skip this probe; may be repeated.",
+)
 @option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
 @option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
 @option(
@@ -101,9 +117,6 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
 
     Prints the plan and its cost, then runs the probes. With --replay, sends recorded requests instead of
     probes and compares the replies with the recorded ones.
-
-    Exit status: 0 pass, or only drift that the baseline accepts; 1 fail, or new drift; 2 could not run; 3
-    incomplete: the budget, the rate limit or a lost endpoint cut off a part of the plan, and nothing failed.
     """
     try:
         targets = [_parse_report_target(each) for each in options["reports"]]
