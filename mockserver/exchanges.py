@@ -11,7 +11,6 @@ literal sample from the source, checked as far as it goes; `recorded` says how a
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,14 +18,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jsonschema_rs
 
 from mockserver import resources
 from mockserver.documents.conditions import condition_problems, parse_conditions
-from mockserver.documents.problems import Problem, find_problems
-from mockserver.documents.short_forms import LongReply, expand_items, expand_reply
+from mockserver.documents.problems import Problem, example_of, find_problems
+from mockserver.documents.short_forms import DELIVERY_MEMBERS, LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.regular_files import read_regular_file
 from mockserver.wire import json
@@ -39,9 +38,13 @@ from mockserver.wire.text_files import to_utf8
 __all__ = [
     "DocumentedSample",
     "Exchange",
+    "FindMore",
     "Match",
     "RecordingMetadata",
     "decode_content",
+    "document_problems",
+    "find_nothing",
+    "is_valid_part",
     "load_exchange_file",
     "load_exchange_folder",
     "packaged_exchanges",
@@ -50,7 +53,9 @@ __all__ = [
     "parse_exchanges",
     "parse_items",
     "parse_reply",
+    "part_example",
     "recorded_chunks",
+    "redact_problems",
 ]
 
 _INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+")
@@ -59,6 +64,9 @@ _MAX_NAME_LENGTH = 100
 
 #: Largest file of exchanges in a folder.
 MAX_FILE_BYTES = 256 << 20
+
+FindMore: TypeAlias = Callable[[Any], Iterable[Problem]]
+"""Finds what is wrong with a document beside what is found here: the server knows what it can serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +161,18 @@ class Exchange:
     """None: written by hand."""
     has_generated_name: bool = False
     """Whether its name follows from its file, because it has none of its own."""
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was written."""
 
     @property
     def location(self) -> str:
         """What error messages call this exchange."""
         return self.file or f"the exchange {self.name}"
+
+
+def find_nothing(_: Any) -> Iterable[Problem]:
+    """No other problems."""
+    return ()
 
 
 def parse_exchange(data: bytes, file: str) -> Exchange:
@@ -167,24 +182,33 @@ def parse_exchange(data: bytes, file: str) -> Exchange:
 
 def parse_exchange_object(value: Any, file: str, pointer: str = "") -> Exchange:
     """As `parse_exchange`, for a JSON value, at a JSON Pointer of the file."""
-    problems = _document_problems(value)
+    problems = document_problems(value)
     _raise_if_any([Problem(pointer + each.pointer, each.reason) for each in problems], file)
     return _build_exchange(value, file, pointer)
 
 
-def parse_exchanges(data: bytes, file: str) -> tuple[Exchange, ...]:
-    """Parse a file that holds one exchange or an array of them. Raises InvalidExchange with every problem."""
+def parse_exchanges(data: bytes, file: str, find_more: FindMore = find_nothing) -> tuple[Exchange, ...]:
+    """Parse a file that holds one exchange or an array of them. Raises InvalidExchange with every problem.
+
+    `find_more` finds others in a file that has problems.
+    """
     value = _parse_json(data, file)
-    if not isinstance(value, list):
-        return (_with_generated_name(parse_exchange(data, file)),)
-    located = [(each, f"/{index}") for index, each in enumerate(value)]
-    problems = [
-        Problem(pointer + problem.pointer, problem.reason)
-        for each, pointer in located
-        for problem in _document_problems(each)
-    ]
-    _raise_if_any(problems, file)
-    return tuple(_with_generated_name(_build_exchange(each, file, pointer)) for each, pointer in located)
+    documents = (
+        [(each, f"/{index}") for index, each in enumerate(value)]
+        if isinstance(value, list)
+        else [(value, "")]
+    )
+    problems = [document_problems(each) for each, _ in documents]
+    if any(problems):
+        _raise_if_any(
+            (
+                Problem(pointer + problem.pointer, problem.reason)
+                for (each, pointer), found in zip(documents, problems, strict=True)
+                for problem in (*found, *find_more(each))
+            ),
+            file,
+        )
+    return tuple(_with_generated_name(_build_exchange(each, file, pointer)) for each, pointer in documents)
 
 
 def parse_reply(value: Any) -> LongReply:
@@ -221,19 +245,28 @@ def _parse_json(data: bytes, file: str) -> Any:
         raise InvalidExchange(file, "", f'not JSON: {error}; example: {{"reply": "Hello"}}') from None
 
 
-def _document_problems(value: Any) -> list[Problem]:
+def document_problems(value: Any) -> list[Problem]:
+    """What is wrong with an exchange, whoever serves it."""
     problems = _find_problems("", value)
-    if problems or not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         return problems
     match = value.get("match")
     conditions = condition_problems(match) if isinstance(match, Mapping) else ()
-    return [*conditions, *_base64_problems(value), *_repeated_options(value)]
+    others = [*conditions, *_base64_problems(value), *_repeated_options(value)]
+    return [*problems, *redact_problems(others, value)]
 
 
 def _repeated_options(value: Mapping[str, Any]) -> Iterator[Problem]:
-    for name in expand_reply(value["reply"]).delivery:
-        if name in value.get("delivery", {}):
+    reply, delivery = value.get("reply"), value.get("delivery")
+    if not (isinstance(reply, Mapping) and isinstance(delivery, Mapping)):
+        return
+    for name in DELIVERY_MEMBERS:
+        if name in reply and name in delivery:
             yield Problem(f"/delivery/{name}", f"the reply has {name} too; give it once")
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
 
 
 def _build_exchange(value: Mapping[str, Any], file: str, base_pointer: str) -> Exchange:
@@ -259,6 +292,7 @@ def _build_exchange(value: Mapping[str, Any], file: str, base_pointer: str) -> E
         file=file,
         pointer=base_pointer,
         recorded=_build_recording_metadata(value["recorded"]) if "recorded" in value else None,
+        document=value,
     )
 
 
@@ -277,35 +311,40 @@ def _build_recording_metadata(members: Mapping[str, Any]) -> RecordingMetadata:
 
 def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
     # The schema's pattern cannot tell whether the padding is right.
-    reply = value["reply"] if isinstance(value["reply"], Mapping) else {}
-    chunks = reply.get("http", {}).get("chunks", ())
-    parts = [(f"/reply/http/chunks/{number}", chunk) for number, chunk in enumerate(chunks)]
-    if body := value.get("recorded", {}).get("body"):
-        parts.append(("/recorded/body", body))
+    chunks = _member(_member(value.get("reply"), "http"), "chunks")
+    parts = [
+        (f"/reply/http/chunks/{number}", each)
+        for number, each in enumerate(chunks if isinstance(chunks, list) else ())
+    ]
+    parts.append(("/recorded/body", _member(value.get("recorded"), "body")))
     for pointer, part in parts:
+        content = {name: part[name] for name in ("text", "base64") if isinstance(_member(part, name), str)}
         try:
-            decode_content(part)
-        except (binascii.Error, UnicodeEncodeError) as error:
+            decode_content(content or {"text": ""})
+        except ValueError as error:
             yield Problem(pointer, f"cannot be decoded: {error}")
 
 
-def load_exchange_file(path: Path) -> tuple[Exchange, ...]:
-    """Load a file of a folder. Raises InvalidExchange."""
+def load_exchange_file(path: Path, find_more: FindMore = find_nothing) -> tuple[Exchange, ...]:
+    """Load a file of a folder, as `parse_exchanges` does. Raises InvalidExchange."""
     try:
         data = read_regular_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise InvalidExchange(path.name, "", f"cannot be read: {error.strerror or error}") from None
-    return parse_exchanges(to_utf8(data), path.name)
+    return parse_exchanges(to_utf8(data), path.name, find_more)
 
 
 def load_exchange_folder(
-    folder: Path, load_file: Callable[[Path], tuple[Exchange, ...]] = load_exchange_file
+    folder: Path,
+    find_more: FindMore = find_nothing,
+    load_file: Callable[[Path, FindMore], tuple[Exchange, ...]] = load_exchange_file,
 ) -> tuple[Exchange, ...]:
     """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange.
 
-    `load_file` loads one of them.
+    If a file has problems, `find_more` finds others in all of them. `load_file` loads one file.
     """
-    return _unique_exchanges(partial(load_file, path) for path in sorted(folder.glob("*.json")))
+    files = sorted(folder.glob("*.json"))
+    return _unique_exchanges((partial(load_file, path, find_more) for path in files), find_more)
 
 
 @cache
@@ -328,7 +367,9 @@ def decode_content(part: Mapping[str, Any]) -> bytes:
     return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
 
 
-def _unique_exchanges(loaders: Iterable[Callable[[], tuple[Exchange, ...]]]) -> tuple[Exchange, ...]:
+def _unique_exchanges(
+    loaders: Iterable[Callable[[], tuple[Exchange, ...]]], find_more: FindMore
+) -> tuple[Exchange, ...]:
     """The exchanges of several files, one loader each; InvalidExchange with the problems of all of them."""
     parsed: list[Exchange] = []
     errors: list[InvalidExchange] = []
@@ -345,6 +386,11 @@ def _unique_exchanges(loaders: Iterable[Callable[[], tuple[Exchange, ...]]]) -> 
         elif not exchange.has_generated_name:
             names.add(exchange.name)
     if errors:
+        errors += [
+            InvalidExchange(each.file, each.pointer + pointer, reason)
+            for each in parsed
+            for pointer, reason in find_more(each.document)
+        ]
         raise InvalidExchange.combine(errors)
     return tuple(_with_free_name(each, names) if each.has_generated_name else each for each in parsed)
 
@@ -361,14 +407,29 @@ def _with_free_name(exchange: Exchange, names: set[str]) -> Exchange:
     return replace(exchange, name=name)
 
 
-def _find_problems(definition: str, value: Any) -> list[Problem]:
-    """The problems of a value under a definition of `schemas/exchange.json`; "": the whole document."""
-    validator = _validator(definition)
-    if validator.is_valid(value):
+def is_valid_part(definition: str, value: Any) -> bool:
+    """Whether a part of a document is valid under a definition of `schemas/exchange.json`."""
+    return _validator(definition).is_valid(value)
+
+
+def part_example(definition: str) -> str:
+    """The end of a message about such a part: an example, if the schema has one."""
+    return example_of(_schema("")["$defs"][definition])
+
+
+def redact_problems(problems: list[Problem], value: Any) -> list[Problem]:
+    """Problems of a document without the secrets that are in it."""
+    if not problems:
         return []
     secrets = mask_request(value, (), configured_masks())[1]
-    problems = find_problems(validator, _schema(definition), value)
     return [each._replace(reason=redact(each.reason, secrets)) for each in problems]
+
+
+def _find_problems(definition: str, value: Any) -> list[Problem]:
+    """The problems of a value under a definition of `schemas/exchange.json`; "": the whole document."""
+    if is_valid_part(definition, value):
+        return []
+    return redact_problems(find_problems(_validator(definition), _schema(definition), value), value)
 
 
 @cache

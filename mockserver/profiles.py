@@ -33,7 +33,9 @@ __all__ = [
     "load_profile_document",
     "profile_names",
     "resolve_profile_name",
+    "served_profile_names",
     "service_hosts",
+    "unknown_profile",
 ]
 
 #: The vendor's document of January 2026.
@@ -209,10 +211,17 @@ def profile_names() -> tuple[str, ...]:
 
 
 @cache
+def served_profile_names() -> tuple[str, ...]:
+    """Return the names of the profiles that the mock can serve, sorted."""
+    return tuple(name for name in profile_names() if load_profile_document(name)["renderings"])
+
+
+@cache
 def latest_profile_name() -> str:
     """Return the name of the newest profile that the mock can serve."""
-    served = [name for name in profile_names() if load_profile_document(name)["renderings"]]
-    return max(served, key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"]))
+    return max(
+        served_profile_names(), key=lambda name: str(load_profile_document(name)["facts"]["date"]["value"])
+    )
 
 
 def resolve_profile_name(name: str | None) -> str:
@@ -220,11 +229,16 @@ def resolve_profile_name(name: str | None) -> str:
     return latest_profile_name() if name == LATEST else name or DEFAULT_PROFILE
 
 
+def unknown_profile(name: str) -> str:
+    """The message about a name that no profile has."""
+    return f"no profile {name!r}{choose_from(name, profile_names())}"
+
+
 @cache
 def load_profile_document(name: str) -> Mapping[str, Any]:
     """Load a profile's whole file. Raises UnknownProfile."""
     if name not in profile_names():
-        raise UnknownProfile(f"no profile {name!r}{choose_from(name, profile_names())}")
+        raise UnknownProfile(unknown_profile(name))
     loaded: dict[str, Any] = orjson.loads(resources.read_json("schemas", "profiles", name))
     return MappingProxyType(loaded)
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.exchange_drafts import draft_exchanges
 from mockserver.cli.options import mask_option
+from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 from mockserver.reports.formatting import format_count
 from mockserver.server.state.sessions import open_session
+from mockserver.server.stubs.document_problems import find_serving_problems
 
 __all__ = ["exchanges"]
 
@@ -44,7 +47,7 @@ def check(folders: tuple[Path, ...]) -> None:
 
 def _folder_problems(folder: Path) -> list[str]:
     try:
-        loaded = load_exchange_folder(folder)
+        loaded = load_exchange_folder(folder, _find_problems)
     except MockServerError as error:
         return problem_lines(error)
     problems = [line for exchange in loaded for line in _serving_problems(exchange)]
@@ -53,9 +56,19 @@ def _folder_problems(folder: Path) -> list[str]:
     return problems
 
 
+def _find_problems(document: Any) -> list[Problem]:
+    name = document.get("profile") if isinstance(document, Mapping) else None
+    return find_serving_problems(document, load_profile(_serving_profile(name)), "wire")
+
+
+def _serving_profile(name: Any) -> str:
+    """The profile of a server for an exchange that names this one, or none."""
+    return name if name in profile_names() else DEFAULT_PROFILE
+
+
 def _serving_problems(exchange: Exchange) -> list[str]:
     try:
-        open_session(profile=exchange.profile or DEFAULT_PROFILE, user_exchanges=[exchange])
+        open_session(profile=_serving_profile(exchange.profile), user_exchanges=[exchange])
     except MockServerError as error:
         return problem_lines(error)
     return []

@@ -401,13 +401,15 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
         set_structured_output,
     )
     from mockserver.server.state.store import MemoryStore
+    from mockserver.server.stubs.document_problems import problem_finder
     from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
     use_token_counts(settings.get("token_counts") or TOKEN_COUNTS[0])
     settings["profile"] = resolve_profile_name(settings["profile"])
     load_profile(settings["profile"])
     models, token, size = settings["model"], _admin_token(settings), settings["store_size"]
-    folder = ExchangeFolder(settings["exchanges"]) if settings["exchanges"] else None
+    find_problems = problem_finder(settings["profile"], settings["rendering"])
+    folder = ExchangeFolder(settings["exchanges"], find_problems) if settings["exchanges"] else None
     session = open_session(
         profile=settings["profile"],
         rendering=settings["rendering"],

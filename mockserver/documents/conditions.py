@@ -39,7 +39,8 @@ def condition_problems(match: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _pattern_problems(match[name], ("match", name))
     if match.get("ignore_case") and "contains" not in match and _is_pattern(match.get("prompt")):
         yield Problem("/match/ignore_case", "it applies to texts; in a pattern write (?i)")
-    for path in match.get("json_path", ()):
+    paths = match.get("json_path")
+    for path in paths if isinstance(paths, Mapping) else ():
         yield from _problem_of(parse_json_path, path, ("match", "json_path", path))
 
 

@@ -15,7 +15,7 @@ import jsonschema_rs
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 
-__all__ = ["Problem", "find_problems", "first_problem"]
+__all__ = ["Problem", "example_of", "find_problems", "first_problem"]
 
 #: Characters of a value to show.
 _MAX_SHOWN = 60
@@ -94,7 +94,7 @@ def _reasons(error: Any, document: Mapping[str, Any]) -> Iterator[str]:
         return
     describe = _DESCRIPTIONS.get(error.kind.name)
     expected = describe(error, schema) if describe else _truncate(error.message)
-    yield expected + _example(schema)
+    yield expected + (example_of(schema) or example_of(_enclosing_object(document, path)))
 
 
 def _resolve(document: Mapping[str, Any], path: Iterable[Any]) -> Mapping[str, Any]:
@@ -104,12 +104,18 @@ def _resolve(document: Mapping[str, Any], path: Iterable[Any]) -> Mapping[str, A
     return schema if isinstance(schema, Mapping) else {}
 
 
+def _enclosing_object(document: Mapping[str, Any], path: list[Any]) -> Mapping[str, Any]:
+    """The schema of the object that has the member at a path of the schema."""
+    steps = [at for at, step in enumerate(path) if step == "properties"]
+    return _resolve(document, path[: steps[-1]]) if steps else {}
+
+
 def _unknown_member(name: str, schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     members: Mapping[str, Any] = schema.get("properties", {})
     choices = choose_from(name, members)
     if not choices.startswith("; did you mean") and (owner := _owner(name, members, document)):
         choices = f"; it belongs in {owner!r}"
-    return f"{schema.get('title', 'this object')} has no member {name!r}{choices}{_example(schema)}"
+    return f"{schema.get('title', 'this object')} has no member {name!r}{choices}{example_of(schema)}"
 
 
 def _owner(name: str, members: Mapping[str, Any], document: Mapping[str, Any]) -> str | None:
@@ -180,7 +186,8 @@ _DESCRIPTIONS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
 }
 
 
-def _example(schema: Mapping[str, Any]) -> str:
+def example_of(schema: Mapping[str, Any]) -> str:
+    """The end of a message: an example of what a schema describes, if it has one."""
     examples: Sequence[Any] = schema.get("examples", ())
     return f"; example: {json.dumps(examples[0]).decode()}" if examples else ""
 

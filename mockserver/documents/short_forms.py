@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 
 from mockserver.wire import json
 
-__all__ = ["DELIVERY_MEMBERS", "LongReply", "expand_items", "expand_reply"]
+__all__ = ["CONTENT_MEMBERS", "DELIVERY_MEMBERS", "REPLY_FORMS", "LongReply", "expand_items", "expand_reply"]
 
 #: Members of a reply that say how it is sent.
 DELIVERY_MEMBERS = ("fault", "pace", "chunking", "delay_ms", "invalid", "template")
 
+#: Members of a reply, or of an item, that are its content.
+CONTENT_MEMBERS = ("reasoning", "text", "chunks", "json", "function_call")
+
 #: The long forms of a reply, of which it has one.
-_REPLY_FORMS = ("script", "error", "body", "http")
+REPLY_FORMS = ("script", "error", "body", "http")
 
 
 class LongReply(NamedTuple):
@@ -41,7 +44,7 @@ def expand_reply(reply: Any) -> LongReply:
         content = [reply] if isinstance(reply, str) else reply
         return LongReply({"script": {"items": expand_items(content)}}, {}, "")
     delivery = {name: reply[name] for name in DELIVERY_MEMBERS if name in reply}
-    form = next((name for name in _REPLY_FORMS if name in reply), None)
+    form = next((name for name in REPLY_FORMS if name in reply), None)
     if form is None:
         return LongReply({"script": _script(reply)}, delivery, "")
     value = {"name": reply[form]} if form == "error" and isinstance(reply[form], str) else reply[form]

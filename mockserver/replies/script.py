@@ -32,6 +32,7 @@ __all__ = [
     "message_script",
     "parse_script",
     "require_servable",
+    "unknown_tool",
 ]
 
 #: Bytes of text that leave room for the other members in an event of 1 MiB.
@@ -238,6 +239,11 @@ def parse_script(data: Mapping[str, Any]) -> Script:
     )
 
 
+def unknown_tool(kind: str, profile: Profile) -> str:
+    """Why a profile refuses a tool that it does not have."""
+    return f"{profile.name} has no tool {kind!r}{choose_from(kind, (*profile.tools, *_ITEM_KINDS.values()))}"
+
+
 def require_servable(script: Script, profile: Profile) -> None:
     """Raise ConfigurationError if the profile cannot serve a script: an unknown tool, or too much text.
 
@@ -245,8 +251,7 @@ def require_servable(script: Script, profile: Profile) -> None:
     """
     for item in script.items:
         if isinstance(item, ToolCall) and item.kind not in profile.tools:
-            known = choose_from(item.kind, (*profile.tools, *_ITEM_KINDS.values()))
-            raise ConfigurationError(f"{profile.name} has no tool {item.kind!r}{known}")
+            raise ConfigurationError(unknown_tool(item.kind, profile))
     try:
         size = script.json_size
     except TypeError as error:  # orjson's, for a lone surrogate

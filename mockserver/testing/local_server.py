@@ -31,6 +31,7 @@ from mockserver.server.state.sessions import (
     set_structured_output,
 )
 from mockserver.server.state.store import MemoryStore
+from mockserver.server.stubs.document_problems import problem_finder
 from mockserver.server.stubs.exchange_folder import ExchangeFolder, ExchangeReloader
 from mockserver.server.stubs.spellings import PYTHON
 from mockserver.settings import MAX_BODY_BYTES, parse_body_size
@@ -39,7 +40,6 @@ from mockserver.testing.server_settings import (
     ServerSettings,
     as_tuple,
     existing_folder,
-    load_exchanges,
 )
 
 if TYPE_CHECKING:
@@ -210,14 +210,17 @@ def create_mock_server(
         raise ConfigurationError(f"listening on {host} requires an API key: pass api_key")
     models = as_tuple(settings.get("model", ()))
     size = settings.get("store_size", 10_000)
-    exchanges = settings.get("exchanges", ())
-    folder = ExchangeFolder(existing_folder(exchanges)) if isinstance(exchanges, str | Path) else None
+    exchanges, folder = settings.get("exchanges", ()), None
+    profile, rendering = resolve_profile_name(settings.get("profile")), settings.get("rendering", "wire")
+    if isinstance(exchanges, str | Path):
+        folder = ExchangeFolder(existing_folder(exchanges), problem_finder(profile, rendering))
+        exchanges = folder.exchanges
     session = open_session(
-        profile=resolve_profile_name(settings.get("profile")),
-        rendering=settings.get("rendering", "wire"),
+        profile=profile,
+        rendering=rendering,
         seed=settings.get("seed", 0),
         models=AnyModel() if "any" in models else frozenset(models) or None,
-        user_exchanges=load_exchanges(exchanges) if folder is None else folder.exchanges,
+        user_exchanges=exchanges,
         max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
     )
     session.strict, session.spelling = strict, PYTHON

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias, TypedDict, Unpack
 
-from mockserver.documents.short_forms import LongReply
+from mockserver.documents.short_forms import CONTENT_MEMBERS, LongReply
 from mockserver.errors import ConfigurationError, InvalidExchange
-from mockserver.exchanges import parse_items, parse_reply
+from mockserver.exchanges import document_problems, parse_items, parse_reply
+from mockserver.profiles import Profile
 from mockserver.replies.script import (
     FunctionCall,
     Item,
@@ -25,6 +26,7 @@ from mockserver.replies.script import (
 )
 from mockserver.server.delivery.faults import ServiceFault, build_requested_fault, parse_fault
 from mockserver.server.delivery.options import Delivery
+from mockserver.server.stubs.document_problems import find_serving_problems
 from mockserver.server.stubs.exchange_replies import (
     ReplyDefinition,
     parse_delivery,
@@ -47,6 +49,7 @@ __all__ = [
     "ResolvedReply",
     "build_delivery",
     "build_script",
+    "find_problems",
     "resolve_fault",
     "resolve_reply",
 ]
@@ -178,6 +181,34 @@ def resolve_reply(
     return ResolvedReply(build_script(content, options), build_delivery(others), name)
 
 
+def find_problems(
+    content: Sequence[ReplyContent], delivery: Mapping[str, Any], profile: Profile, rendering: str
+) -> list[str]:
+    """Everything that is wrong with objects as in a file, and with the options beside them; none if it is no object."""
+    if len(content) == 1 and isinstance(content[0], Reply):
+        inner = content[0]
+        return find_problems(inner.content, {**delivery, **inner.delivery}, profile, rendering)
+    values = content[0] if len(content) == 1 and isinstance(content[0], list | tuple) else content
+    if not all(isinstance(each, str | Mapping) for each in values) or all(
+        isinstance(each, str) for each in values
+    ):
+        return []
+    whole = values[0] if len(values) == 1 else None
+    is_item = not _is_whole_reply(whole)
+    document = {"reply": [*values] if is_item else whole}
+    place, prefix = ("an item", "/reply/0") if is_item and len(values) == 1 else ("reply()", "/reply")
+    found = [
+        *document_problems(document),
+        *find_serving_problems({**document, "delivery": delivery}, profile, rendering, PYTHON),
+    ]
+    located = [each for each in found if not each.pointer.startswith("/delivery")]
+    is_error = isinstance(whole, Mapping) and "error" in whole
+    return [
+        *(_locate(each.pointer.removeprefix(prefix), each.reason, place) for each in located),
+        *_option_problems(_without_name(delivery)[1], is_error=is_error),
+    ]
+
+
 def _without_name(delivery: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return delivery.get("name", ""), {each: value for each, value in delivery.items() if each != "name"}
 
@@ -270,7 +301,7 @@ def _build_item(content: Any) -> Item:
 
 
 #: Members of an object that is an item; with others it is a whole reply.
-_ITEM_MEMBERS = frozenset({"function_call", "text", "chunks", "json", "reasoning"})
+_ITEM_MEMBERS = frozenset(CONTENT_MEMBERS)
 
 
 def _is_whole_reply(content: Any) -> bool:
@@ -299,12 +330,13 @@ def _parse_whole_reply(value: Any) -> LongReply:
 
 def _in_python(error: InvalidExchange, what: str) -> str:
     """The problems of a value, located as in Python."""
-    lines = []
-    for each in error.problems:
-        steps = parse_pointer(each.pointer)
-        location = "".join(f"[{step}]" if step.isdigit() else f"[{step!r}]" for step in steps)
-        lines.append(f"{what}{location}: {each.reason}" if location else each.reason)
-    return "\n".join(lines)
+    return "\n".join(_locate(each.pointer, each.reason, what) for each in error.problems)
+
+
+def _locate(pointer: str, reason: str, what: str) -> str:
+    steps = parse_pointer(pointer)
+    location = "".join(f"[{step}]" if step.isdigit() else f"[{step!r}]" for step in steps)
+    return f"{what}{location}: {reason}" if location else reason
 
 
 def _validate_chunks(chunks: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, cast
 
 from mockserver.errors import ConfigurationError
-from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.exchanges import Exchange
 from mockserver.settings import parse_body_size
 from mockserver.suggestions import choose_from
 
@@ -17,7 +17,6 @@ __all__ = [
     "ServerSettings",
     "as_tuple",
     "existing_folder",
-    "load_exchanges",
     "validate_settings",
 ]
 
@@ -141,13 +140,6 @@ def validate_settings(
 def as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
     """A single value as a tuple of one."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def load_exchanges(exchanges: ExchangeSource) -> tuple[Exchange, ...]:
-    """The exchanges of a folder in the order of file names; InvalidExchange, ConfigurationError."""
-    if not isinstance(exchanges, str | Path):
-        return tuple(exchanges)
-    return load_exchange_folder(existing_folder(exchanges))
 
 
 def existing_folder(exchanges: str | Path) -> Path:

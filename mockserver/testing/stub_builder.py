@@ -30,6 +30,7 @@ from mockserver.testing.reply_values import (
     ReplyOptions,
     ResolvedReply,
     build_delivery,
+    find_problems,
     resolve_fault,
     resolve_reply,
 )
@@ -209,6 +210,24 @@ class StubBuilder:
         *,
         may_fail: bool = False,
     ) -> ResolvedReply:
+        try:
+            return self._resolve_first(content, options, delivery, may_fail=may_fail)
+        except ConfigurationError as error:
+            session = self._session
+            problems = find_problems(content, delivery, session.profile, session.rendering)
+            if not problems:
+                raise
+            raise ConfigurationError("\n".join(problems)) from error
+
+    def _resolve_first(
+        self,
+        content: Sequence[ReplyContent],
+        options: ReplyOptions,
+        delivery: Mapping[str, Any],
+        *,
+        may_fail: bool,
+    ) -> ResolvedReply:
+        """Raises ConfigurationError with the first problem."""
         resolved = resolve_reply(content, options, delivery)
         if not isinstance(resolved.reply, Script):
             return resolved

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from mockserver import MockServer
+from mockserver import MockServer, ToolCall
 from mockserver.documents.problems import find_problems
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import parse_exchange
@@ -72,7 +72,7 @@ def test_problems_beyond_the_schema_are_reported_together(admin: Any) -> None:  
     lines = reply.json()["message"].splitlines()
     assert {line.partition(": ")[0] for line in lines} == {
         "body#/profile",
-        "body#/reply",
+        "body#/reply/function_call/arguments",
         "body#/reply/pace",
         "body#/reply/fault",
     }
@@ -80,11 +80,156 @@ def test_problems_beyond_the_schema_are_reported_together(admin: Any) -> None:  
     lines = reply.json()["message"].splitlines()
     assert {line.partition(": ")[0] for line in lines} == {
         "body",
+        "body#/profile",
+        "body#/reply/function_call/arguments",
         "body#/reply/pace",
         "body#/reply/fault",
         "body#/delivery/chunking",
     }
     assert admin.get("/_mock/stubs").json() == {"stubs": []}
+
+
+#: A document with mistakes of every kind, and what each door says about it: where, and in which words.
+WRONG: dict[str, Any] = {
+    "macth": "Hi",
+    "profile": "qwen-2026-1",
+    "match": {"prompt": {"matches": "["}, "json_path": {"$[": 1}, "turn": 0},
+    "reply": {
+        "script": {
+            "items": [
+                {"type": "web_serch"},
+                {"type": "message"},
+                {"type": "web_search", "acton": {"query": "x"}},
+                {"type": "function_call", "name": "f", "arguments": "{"},
+                {"type": "message", "text": "{{request.promt}}"},
+            ]
+        },
+        "fault": "stal",
+        "template": True,
+    },
+    "delivery": {"chunking": "some", "template": True, "pace": 3},
+}
+EXPECTED = {
+    "": "a stub has no member 'macth'; did you mean 'match'?",
+    "/match/prompt/matches": "not a pattern in RE2's syntax",
+    "/match/json_path/$[": "not a JSONPath query",
+    "/match/turn": "expected at least 1, not 0; example: 2",
+    "/reply/script/items/0/type": "has no tool 'web_serch'; did you mean 'web_search'?",
+    "/reply/script/items/1": 'lacks one of text, chunks; example: {"type":"message","text":"Hello"}',
+    "/reply/script/items/2/acton": "web_search has no member 'acton'; did you mean 'action'?",
+    "/reply/script/items/3/arguments": "arguments are not a JSON object",
+    "/reply/script/items/4": "no placeholder 'request.promt'; did you mean 'request.prompt'?",
+    "/reply/fault": "did you mean 'stall'?",
+    "/delivery/chunking": "chunking must be",
+    "/delivery/template": "the reply has template too",
+    "/delivery/pace": 'expected a text, not 3; example: "fixed:20"',
+}
+
+
+def located_lines(text: str, place: str) -> dict[str, str]:
+    """The messages by JSON Pointer."""
+    located = (line.partition(f"{place}#")[2] or line.partition(place)[2] for line in text.splitlines())
+    pairs = (line.partition(": ") for line in located)
+    return {pointer: reason for pointer, _, reason in pairs}
+
+
+def require_all_problems(text: str, place: str, profile: str) -> None:
+    found = located_lines(text, place)
+    for pointer, words in {**EXPECTED, "/profile": profile}.items():
+        assert words in found.get(pointer, ""), (pointer, found)
+
+
+def test_every_problem_of_a_document_is_reported_over_http(admin: Any) -> None:  # noqa: F811
+    for method, path in (("POST", "/_mock/stubs"), ("PUT", "/_mock/stubs/old")):
+        admin.post("/_mock/stubs", json={"name": "old", "reply": "x"})
+        reply = admin.request(method, path, json=WRONG)
+        assert reply.status_code == 400
+        require_all_problems(reply.json()["message"], "body", "this session uses qwen-2026-01")
+
+
+def test_every_problem_of_a_file_is_reported(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "it.json").write_text(json.dumps(WRONG))
+    for command in (("exchanges", "check", "."), ("serve", "--exchanges", ".", "--port", "0")):
+        code, _, err = run_cli(*command)
+        assert code != 0
+        require_all_problems(err, "it.json", "did you mean 'qwen-2026-01'?")
+    with pytest.raises(InvalidExchange) as caught:
+        MockServer(exchanges=tmp_path)
+    require_all_problems(str(caught.value), "it.json", "did you mean 'qwen-2026-01'?")
+
+
+def test_one_file_does_not_hide_the_problems_of_another(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811
+    files: dict[str, Any] = {
+        "a.json": {"rply": "x"},
+        "b.json": [{"reply": "fine"}, {"reply": {"text": "x", "fault": "stal", "pace": "fast"}}],
+        "c.json": {"profile": "qwen-2026-05", "reply": [{"type": "file_serch"}]},
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    for command in (("exchanges", "check", "."), ("serve", "--exchanges", ".", "--port", "0")):
+        _, _, err = run_cli(*command)
+        for words in (
+            "a.json: a stub has no member 'rply'",
+            "b.json#/1/reply/fault: ",
+            "b.json#/1/reply/pace: ",
+            "c.json#/reply/0/type: qwen-2026-05 has no tool 'file_serch'; did you mean 'file_search'?",
+        ):
+            assert words in err, (command, words, err)
+
+
+def test_an_exchange_of_an_unknown_profile_is_an_error(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "it.json").write_text(json.dumps({"profile": "qwen-2026-1", "reply": "x"}))
+    for command in (("exchanges", "check", "."), ("serve", "--exchanges", ".", "--port", "0")):
+        code, _, err = run_cli(*command)
+        assert code != 0
+        assert "it.json#/profile: no profile 'qwen-2026-1'; did you mean 'qwen-2026-01'?" in err
+
+
+def test_every_problem_of_an_object_is_reported_in_python() -> None:
+    with MockServer() as server, pytest.raises(ConfigurationError) as caught:
+        server.reply({**WRONG["reply"], "pase": "none"}, chunking="some")
+    message = str(caught.value)
+    for words in (
+        "a reply with script has no member 'pase'; did you mean 'pace'?",
+        "reply()['script']['items'][0]['type']: ",
+        "reply()['script']['items'][1]: ",
+        "reply()['script']['items'][2]['acton']: ",
+        "reply()['script']['items'][3]['arguments']: ",
+        "reply()['script']['items'][4]: ",
+        "reply()['fault']: ",
+        "chunking must be",
+        "add invalid=True",
+    ):
+        assert words in message
+    assert '"invalid"' not in message
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"acton": {}}, "web_search has no member 'acton'; did you mean 'action'?"),
+        (
+            {"action": {"query": "x", "surces": []}},
+            "web_search/action has no member 'surces'; did you mean 'sources'?",
+        ),
+        ({"id": "ws_1"}, "the server sets 'id' of web_search: leave it out"),
+    ],
+)
+def test_unknown_data_of_a_tool_is_refused(admin: Any, data: dict[str, Any], words: str) -> None:  # noqa: F811
+    reply = admin.post("/_mock/stubs", json={"reply": [{"type": "web_search", **data}]})
+    assert reply.status_code == 400
+    assert words in reply.json()["message"]
+    with MockServer() as server, server.httpx() as client:
+        for content in (ToolCall("web_search", data), {"type": "web_search", **data}):
+            with pytest.raises(ConfigurationError) as caught:
+                server.reply(content)
+            assert words in str(caught.value)
+        # Names of a later profile are no typing errors, and what is invalid on purpose is sent as it is.
+        server.reply(ToolCall("web_search", {"action": {"query": "x", "queries": ["x"]}}))
+        server.reply(ToolCall("web_search", data), invalid=True)
+        for _ in server.stubs:
+            answer = client.post("/responses", json={"model": server.model, "input": "Hi"})
+            assert answer.status_code == 200
 
 
 def test_every_file_of_a_folder_is_checked(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,15 +14,25 @@ from mockserver.contract.findings import NumberedFinding
 from mockserver.contract.formatting import format_location, redact_finding
 from mockserver.contract.operations import Operation
 from mockserver.errors import ConfigurationError, MockServerError
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, STUBS_SCHEMA, parse_value
+from mockserver.profiles import load_profile, resolve_profile_name
+from mockserver.server.admin.operations import (
+    EXCHANGE_SCHEMA,
+    OPERATIONS,
+    STUBS_SCHEMA,
+    parse_value,
+    require_parts,
+)
 from mockserver.server.admin.stub_documents import add_stubs, parse_stub, parse_stubs
+from mockserver.server.delivery.chunking import parse_chunking
 from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.pacing import parse_pace
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
 from mockserver.server.large_bodies import is_large, run_beside_loop
 from mockserver.server.state.journal import Entry
+from mockserver.server.state.rate_limits import parse_limits
 from mockserver.server.state.session_registry import (
     SESSION_PATH_PREFIX,
     SessionOverrides,
@@ -113,6 +123,7 @@ async def _list_faults(request: HttpRequest, _: Any) -> Any:
 
 
 async def _set_faults(request: HttpRequest, value: Any) -> Any:
+    require_parts((f"/{index}", parse_fault, each) for index, each in enumerate(value))
     request.session.faults = tuple(map(parse_fault, value))
     return await _list_faults(request, None)
 
@@ -241,10 +252,24 @@ def _violation_objects(numbered: Iterable[NumberedFinding]) -> list[dict[str, An
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
+    require_parts(_session_parts(value))
     lists = {name: tuple(value[name]) for name in ("fault", "limit") if name in value}
     return _session_object(
         await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists}))
     )
+
+
+def _session_parts(value: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any], object], Any]]:
+    for name, parse in (
+        ("profile", lambda name: load_profile(resolve_profile_name(name))),
+        ("limit", parse_limits),
+        ("pace", parse_pace),
+        ("chunking", parse_chunking),
+    ):
+        if value.get(name) is not None:
+            yield f"/{name}", parse, value[name]
+    for index, each in enumerate(value.get("fault") or ()):
+        yield f"/fault/{index}", parse_fault, each
 
 
 async def _delete_session(request: HttpRequest, _: Any) -> Any:

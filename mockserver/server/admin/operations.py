@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,10 @@ import jsonschema_rs
 from mockserver import resources
 from mockserver.contract.operations import Operation
 from mockserver.documents.problems import find_problems
-from mockserver.errors import InvalidExchange, InvalidJSON
+from mockserver.errors import InvalidExchange, InvalidJSON, MockServerError
 from mockserver.wire import json
 
-__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "STUBS_SCHEMA", "admin_schemas", "parse_value"]
+__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "STUBS_SCHEMA", "admin_schemas", "parse_value", "require_parts"]
 
 #: The schema in a separate file, `schemas/exchange.json`.
 EXCHANGE_SCHEMA = "exchange"
@@ -84,6 +85,18 @@ def parse_value(data: bytes, schema_name: str) -> Any:
         problems = find_problems(validator, _schema(schema_name), value)
         raise InvalidExchange.combine([InvalidExchange("body", *each) for each in problems])
     return value
+
+
+def require_parts(parts: Iterable[tuple[str, Callable[[Any], object], Any]]) -> None:
+    """Check parts of a body, each a JSON Pointer, a check and a value. Raises InvalidExchange with all errors."""
+    errors: list[InvalidExchange] = []
+    for pointer, check, value in parts:
+        try:
+            check(value)
+        except MockServerError as error:
+            errors.append(InvalidExchange("body", pointer, str(error)))
+    if errors:
+        raise InvalidExchange.combine(errors)
 
 
 @cache

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mockserver.documents.short_forms import DELIVERY_MEMBERS
-from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
+from mockserver.documents.problems import Problem
+from mockserver.errors import InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange, parse_exchange_object
 from mockserver.server.state.sessions import Session
+from mockserver.server.stubs.document_problems import find_serving_problems
 from mockserver.server.stubs.exchange_index import exchange_matcher
-from mockserver.server.stubs.exchange_replies import parse_delivery, prepare_delivery, prepare_reply
+from mockserver.server.stubs.exchange_replies import prepare_delivery, prepare_reply
 from mockserver.server.stubs.matchers import ANY_REQUEST
-from mockserver.server.stubs.spellings import JSON
 from mockserver.server.stubs.stubs import Stub, StubDefinition, StubRegistry
 from mockserver.wire import json
 
@@ -23,18 +23,30 @@ __all__ = ["StubDocuments", "add_stubs", "parse_stub", "parse_stubs", "read_stub
 _PLACE = "body"
 
 
+class StubDocument(NamedTuple):
+    """One stub of a document."""
+
+    value: Any
+    """As it was written."""
+    pointer: str
+    parsed: Exchange | InvalidExchange
+    """What it says, or what is wrong with it by its schema."""
+
+
 class StubDocuments(NamedTuple):
     """A parsed document."""
 
-    parts: Sequence[tuple[Mapping[str, Any], Exchange]]
-    """Each stub as it was written, and what it says."""
-    errors: Sequence[InvalidExchange]
-    """The problems of those that are invalid."""
+    parts: Sequence[StubDocument]
     is_list: bool
 
     def with_default_name(self, name: str) -> StubDocuments:
         """The same stubs, with a name for those that have none."""
-        parts = [(each, replace(exchange, name=exchange.name or name)) for each, exchange in self.parts]
+        parts = [
+            part._replace(parsed=replace(part.parsed, name=part.parsed.name or name))
+            if isinstance(part.parsed, Exchange)
+            else part
+            for part in self.parts
+        ]
         return self._replace(parts=parts)
 
 
@@ -52,35 +64,20 @@ def read_stubs(value: Any) -> StubDocuments:
     """As `parse_stubs`, for a JSON value."""
     if value == []:
         raise InvalidExchange(_PLACE, "", 'expected a list with stubs; example: [{"reply": "Hello"}]')
-    is_list = isinstance(value, list)
-    parts: list[tuple[Mapping[str, Any], Exchange]] = []
-    errors: list[InvalidExchange] = []
-    for number, each in enumerate(value if is_list else [value]):
-        pointer = f"/{number}" if is_list else ""
-        try:
-            parts.append((each, parse_exchange_object(each, _PLACE, pointer)))
-        except InvalidExchange as error:
-            errors += [error, *_delivery_errors(each, pointer, error)]
-    return StubDocuments(parts, errors, is_list)
+    if not isinstance(value, list):
+        return StubDocuments([_read_stub(value, "")], is_list=False)
+    return StubDocuments([_read_stub(each, f"/{number}") for number, each in enumerate(value)], is_list=True)
 
 
-def _delivery_errors(value: Any, pointer: str, known: InvalidExchange) -> Iterator[InvalidExchange]:
-    """What is wrong with the delivery of a stub that the schema refuses, beside what the schema says."""
-    known_pointers = {each.pointer for each in known.problems}
-    for place in ("reply", "delivery"):
-        options: Any = value.get(place) if isinstance(value, dict) else None
-        for name in DELIVERY_MEMBERS if isinstance(options, dict) else ():
-            where = f"{pointer}/{place}/{name}"
-            if name not in options or where in known_pointers:
-                continue
-            try:
-                parse_delivery({name: options[name]}, JSON)
-            except ConfigurationError as error:
-                yield InvalidExchange(_PLACE, where, str(error))
+def _read_stub(value: Any, pointer: str) -> StubDocument:
+    try:
+        return StubDocument(value, pointer, parse_exchange_object(value, _PLACE, pointer))
+    except InvalidExchange as error:
+        return StubDocument(value, pointer, error)
 
 
 def parse_stub(data: bytes) -> StubDocuments:
-    """Parse one exchange. Raises InvalidExchange."""
+    """Parse one exchange. Raises InvalidExchange if the document is none, or a list."""
     documents = parse_stubs(data)
     if documents.is_list:
         raise InvalidExchange(_PLACE, "", 'expected one stub, not a list; example: {"reply": "Hello"}')
@@ -93,50 +90,52 @@ def add_stubs(session: Session, documents: StubDocuments, registry: StubRegistry
     `registry` is by default the session's.
     """
     registry = session.stubs if registry is None else registry
-    errors = [*documents.errors]
+    errors: list[InvalidExchange] = []
     definitions: list[StubDefinition] = []
     names: set[str] = set()
-    for document, exchange in documents.parts:
+    for part in documents.parts:
         try:
-            definitions.append(_define_stub(session, exchange, document))
+            definitions.append(_define_stub(session, part))
         except InvalidExchange as error:
-            errors.append(error)
-        if exchange.name in names or registry.get(exchange.name) is not None:
-            reason = f"another stub has the name {exchange.name!r}"
-            errors.append(InvalidExchange(exchange.location, f"{exchange.pointer}/name", reason))
-        names.update([exchange.name] if exchange.name else [])
+            errors += _every_problem(error, part, session)
+        name = part.parsed.name if isinstance(part.parsed, Exchange) else ""
+        if name in names or registry.get(name) is not None:
+            reason = f"another stub has the name {name!r}"
+            errors.append(InvalidExchange(_PLACE, f"{part.pointer}/name", reason))
+        names.update([name] if name else [])
     if errors:
         raise InvalidExchange.combine(errors)
     return registry.add_all(definitions)
 
 
-def _define_stub(session: Session, exchange: Exchange, document: Mapping[str, Any]) -> StubDefinition:
-    prepared: list[Any] = []
-    errors: list[InvalidExchange] = []
-    for prepare in (
-        lambda: _require_profile(exchange, session),
-        lambda: prepare_reply(exchange, session.profile, session.rendering),
-        lambda: prepare_delivery(exchange),
-    ):
-        try:
-            prepared.append(prepare())
-        except InvalidExchange as error:
-            errors.append(error)
-    if errors:
-        raise InvalidExchange.combine(errors)
-    _, reply, delivery = prepared
+def _define_stub(session: Session, part: StubDocument) -> StubDefinition:
+    """Raises InvalidExchange with the first problem."""
+    exchange = part.parsed
+    if isinstance(exchange, InvalidExchange):
+        raise exchange
+    if reason := _wrong_profile(exchange.profile, session):
+        raise InvalidExchange(_PLACE, f"{part.pointer}/profile", reason)
     return StubDefinition(
-        reply,
+        prepare_reply(exchange, session.profile, session.rendering),
         None if exchange.always else exchange.times or 1,
         ANY_REQUEST if exchange.scenario else exchange_matcher(exchange.match),
-        delivery,
+        prepare_delivery(exchange),
         exchange.name,
         exchange.scenario or "",
-        document,
+        part.value,
     )
 
 
-def _require_profile(exchange: Exchange, session: Session) -> None:
-    if exchange.profile not in (None, session.profile.name):
-        reason = f"this session uses {session.profile.name}"
-        raise InvalidExchange(exchange.location, f"{exchange.pointer}/profile", reason)
+def _every_problem(error: InvalidExchange, part: StubDocument, session: Session) -> list[InvalidExchange]:
+    """The problems of a stub, of which `error` is the first."""
+    found = find_serving_problems(part.value, session.profile, session.rendering)
+    profile = part.value.get("profile") if isinstance(part.value, dict) else None
+    if isinstance(profile, str) and (reason := _wrong_profile(profile, session)):
+        found = [Problem("/profile", reason), *(each for each in found if each.pointer != "/profile")]
+    errors = [InvalidExchange(_PLACE, part.pointer + pointer, reason) for pointer, reason in found]
+    return [part.parsed, *errors] if isinstance(part.parsed, InvalidExchange) else errors or [error]
+
+
+def _wrong_profile(profile: str | None, session: Session) -> str:
+    """Why a stub for this profile cannot answer requests of the session; "": it can."""
+    return "" if profile in (None, session.profile.name) else f"this session uses {session.profile.name}"

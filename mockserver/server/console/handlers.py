@@ -19,13 +19,15 @@ from mockserver.contract.rules import load_all_rules
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.profiles import load_profile, profile_names
 from mockserver.reports.rule_page import render_rule_page
-from mockserver.server.admin import add_stubs, read_stubs
+from mockserver.server.admin import add_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.console.feed import send_feed
 from mockserver.server.console.snippets import SNIPPETS, read_request
+from mockserver.server.delivery.chunking import parse_chunking
 from mockserver.server.delivery.faults.catalogue import catalogue
 from mockserver.server.delivery.options import Delivery
+from mockserver.server.delivery.pacing import parse_pace
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.dispatch import run_handler
 from mockserver.server.http.reply_delivery import send_json
@@ -218,6 +220,13 @@ async def _change_settings(request: HttpRequest, value: Any) -> None:
     """Set pace, chunking and limits of a session; all or nothing."""
     session = _find_session(request)
     pace, chunking, texts = (_member(value, name, kind) for name, kind in _SETTINGS)
+    require_parts(
+        [
+            ("/pace", parse_pace, pace),
+            ("/chunking", parse_chunking, chunking),
+            ("/limits", parse_limits, texts),
+        ]
+    )
     delivery, limits = Delivery(session.delivery.fault, pace, chunking), parse_limits(texts)
     session.delivery, session.limiter = delivery, RateLimiter(limits) if limits else None
     await _state(request)

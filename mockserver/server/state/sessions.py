@@ -22,8 +22,14 @@ from mockserver.server.delivery.timer import Timer
 from mockserver.server.output_lengths import OutputLength
 from mockserver.server.state.journal import Journal
 from mockserver.server.state.request_cache import RequestCache
+from mockserver.server.stubs.document_problems import explain_exchange
 from mockserver.server.stubs.exchange_index import ExchangeIndex
-from mockserver.server.stubs.exchange_replies import ReplyDefinition, prepare_delivery, prepare_reply
+from mockserver.server.stubs.exchange_replies import (
+    ReplyDefinition,
+    prepare_delivery,
+    prepare_reply,
+    require_known_profile,
+)
 from mockserver.server.stubs.spellings import JSON, Spelling
 from mockserver.server.stubs.stubs import StubRegistry
 
@@ -240,16 +246,17 @@ def use_exchanges(
     """
     user_exchanges, profile = tuple(user_exchanges), session.profile
     unique = tuple({each.name: each for each in reversed((*user_exchanges, *exchanges))}.values())[::-1]
-    served = [each for each in unique if each.profile in (None, profile.name)]
     user_ids = {id(each) for each in user_exchanges}
     replies: dict[str, SelectedReply] = {}
     errors: list[InvalidExchange] = []
-    for each in served:
+    for each in unique:
         try:
-            reply = prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids)
-            replies[each.name] = SelectedReply(each.name, reply, prepare_delivery(each))
+            require_known_profile(each)
+            if each.profile in (None, profile.name):
+                reply = prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids)
+                replies[each.name] = SelectedReply(each.name, reply, prepare_delivery(each))
         except InvalidExchange as error:
-            errors.append(error)
+            errors.append(explain_exchange(error, each, profile, session.rendering))
     if errors:
         raise InvalidExchange.combine(errors)
     session.exchange_replies = replies

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from mockserver.errors import MockServerError
-from mockserver.exchanges import Exchange, load_exchange_file, load_exchange_folder
+from mockserver.exchanges import Exchange, FindMore, find_nothing, load_exchange_file, load_exchange_folder
 
 __all__ = ["ExchangeFolder", "ExchangeReloader"]
 
@@ -26,12 +26,13 @@ class _FileState(NamedTuple):
 class ExchangeFolder:
     """A folder of exchange files; a reload reads only those that have changed."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the folder. Raises InvalidExchange."""
+    def __init__(self, folder: Path, find_more: FindMore = find_nothing) -> None:
+        """Load the folder. Raises InvalidExchange, with what `find_more` finds too."""
         self._folder = folder
+        self._find_more = find_more
         self._file_states = self._read_file_states()
         self._loaded: dict[Path, tuple[_FileState, tuple[Exchange, ...]]] = {}
-        self.exchanges = load_exchange_folder(folder, self._load_file)
+        self.exchanges = load_exchange_folder(folder, find_more, self._load_file)
 
     def reload_if_changed(self, apply: Callable[[tuple[Exchange, ...]], None]) -> str:
         """Reload the folder if a file has changed and pass the exchanges to `apply`; return a log message.
@@ -45,7 +46,7 @@ class ExchangeFolder:
         self._file_states = file_states
         self._loaded = {path: each for path, each in self._loaded.items() if path in file_states}
         try:
-            exchanges = load_exchange_folder(self._folder, self._load_file)
+            exchanges = load_exchange_folder(self._folder, self._find_more, self._load_file)
             apply(exchanges)
         except (MockServerError, OSError) as error:
             return f"{self._folder}: not reloaded: {error}"
@@ -62,12 +63,12 @@ class ExchangeFolder:
             states[path] = _FileState(stat.st_mtime_ns, stat.st_size, stat.st_ino)
         return states
 
-    def _load_file(self, path: Path) -> tuple[Exchange, ...]:
+    def _load_file(self, path: Path, find_more: FindMore) -> tuple[Exchange, ...]:
         state = self._file_states.get(path)
         loaded = self._loaded.get(path)
         if loaded is not None and loaded[0] == state:
             return loaded[1]
-        exchanges = load_exchange_file(path)
+        exchanges = load_exchange_file(path, find_more)
         if (
             state is not None
         ):  # of before it was read: if it changes meanwhile, the next reload reads it again

@@ -5,7 +5,7 @@ Files, the admin API and Python all use this module, so the same stub gives the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -13,23 +13,36 @@ from uuid import UUID
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.findings import errors
+from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
-from mockserver.profiles import Profile, load_profile
+from mockserver.profiles import Profile, load_profile, profile_names, unknown_profile
 from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.renderings import load_rendering
-from mockserver.replies.script import FunctionCall, Script, ToolCall, Usage, parse_script, require_servable
+from mockserver.replies.script import (
+    FunctionCall,
+    Message,
+    Script,
+    ToolCall,
+    Usage,
+    parse_script,
+    require_servable,
+    unknown_tool,
+)
 from mockserver.replies.templates import FixedValues, compile_reply, reply_slots
 from mockserver.replies.usage import count_output_tokens
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.stubs.placeholders import require_known_placeholders
 from mockserver.server.stubs.spellings import JSON, Spelling
+from mockserver.suggestions import choose_from
 from mockserver.wire import json
+from mockserver.wire.json import parse_pointer
 
 __all__ = [
     "ReplyDefinition",
     "complete_tool_calls",
+    "find_item_problems",
     "parse_delivery",
     "parse_service_fault",
     "prepare_delivery",
@@ -37,6 +50,7 @@ __all__ = [
     "prepare_script",
     "require_body_fault",
     "require_fillable",
+    "require_known_profile",
     "require_valid_tool_items",
 ]
 
@@ -69,6 +83,14 @@ def prepare_reply(
         raise InvalidExchange(
             exchange.location, exchange.pointer + exchange.reply_pointer, str(error)
         ) from None
+
+
+def require_known_profile(exchange: Exchange) -> None:
+    """Raise InvalidExchange if an exchange names a profile that does not exist: it would never answer."""
+    if exchange.profile is not None and exchange.profile not in profile_names():
+        raise InvalidExchange(
+            exchange.location, f"{exchange.pointer}/profile", unknown_profile(exchange.profile)
+        )
 
 
 def prepare_script(
@@ -156,24 +178,83 @@ def require_body_fault(fault: RequestedFault | None) -> None:
 
 def require_valid_tool_items(script: Script, profile: Profile, rendering: str, spelling: Spelling) -> None:
     """Raise ConfigurationError if the tool calls of a script violate the contract; texts cannot."""
+    if problems := find_item_problems(script, profile, rendering, spelling):
+        raise ConfigurationError("\n".join(each.reason for each in problems))
+
+
+def find_item_problems(script: Script, profile: Profile, rendering: str, spelling: Spelling) -> list[Problem]:
+    """What is wrong with the tool calls of a script; each pointer begins with the index of the item."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
-        return
+        return []
+    unknown = {
+        index: Problem(f"/{index}/type", unknown_tool(item.kind, profile))
+        for index, item in enumerate(script.items)
+        if isinstance(item, ToolCall) and item.kind not in profile.tools
+    }
+    known = [_NO_CALL if index in unknown else item for index, item in enumerate(script.items)]
     # Usage depends on the request.
-    errors_text = _contract_errors(replace(script, usage=Usage()), profile.name, rendering)
-    if errors_text:
-        raise ConfigurationError(
-            f"this reply violates the contract (use {spelling.violate} to do so on purpose): {errors_text}; "
-            f"to send it as it is, add {spelling.invalid}"
-        )
+    checked = replace(script, items=tuple(known), usage=Usage())
+    return [*unknown.values(), *_contract_problems(checked, profile.name, rendering, spelling)]
+
+
+#: In place of an item that the profile does not have.
+_NO_CALL = Message(("…",))
 
 
 @lru_cache(maxsize=256)
-def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
+def _contract_problems(
+    script: Script, profile_name: str, rendering: str, spelling: Spelling
+) -> tuple[Problem, ...]:
+    """What breaks the contract, and what the server would not send as it is written."""
     from mockserver.contract.check import check_response  # the whole checker: only for tool calls of a stub
 
+    profile = load_profile(profile_name)
+    body = _render_body(complete_tool_calls(script), profile, rendering)
+    found = [
+        Problem(
+            each.pointer.removeprefix("/output"),
+            f"this reply violates the contract (use {spelling.violate} to do so on purpose): {each}; "
+            f"to send it as it is, add {spelling.invalid}",
+        )
+        for each in errors(check_response(body, profile_name))
+    ]
+    output = json.loads(body)["output"]
+    for index, item in enumerate(script.items):
+        if isinstance(item, ToolCall):
+            found += _unknown_data(item, output[index], index, profile_name, spelling)
+    return tuple(found)
+
+
+#: Members of every tool's item, which the server sets.
+_GENERATED_MEMBERS = ("id", "status", "type")
+
+
+def _unknown_data(
+    call: ToolCall, rendered: Mapping[str, Any], index: int, profile_name: str, spelling: Spelling
+) -> Iterator[Problem]:
+    """The members in a tool's data that no profile documents. A service may have them, but a typing error has too."""
+    from mockserver.contract.schema.registry import load_schemas
+    from mockserver.contract.schema.validation import find_unknown_members
+
+    example = f'ToolCall("{call.kind}", {{}})' if spelling.is_python else f'{{"type":"{call.kind}"}}'
+    for name in _GENERATED_MEMBERS:
+        if name in call.data:
+            yield Problem(f"/{index}/{name}", f"the server sets {name!r} of {call.kind}: leave it out")
+    for each in find_unknown_members(load_schemas(profile_name), "item", rendered).found:
+        if each.since is None and each.rule is None:
+            *path, name = parse_pointer(each.pointer)
+            known = [name for name in each.known_names if path or name not in _GENERATED_MEMBERS]
+            yield Problem(
+                f"/{index}{each.pointer}",
+                f"{'/'.join([call.kind, *path])} has no member {name!r}{choose_from(name, known)}; "
+                f"to send it as it is, add {spelling.invalid}; "
+                f"example: {example}, whose members are generated",
+            )
+
+
+def _render_body(script: Script, profile: Profile, rendering: str) -> bytes:
     count = len(script.items)
     ids = [str(UUID(int=number)) for number in range(1, 2 * count + 2)]
-    profile = load_profile(profile_name)
     fixed = FixedValues(
         1,
         1 + count_output_tokens(script)[0],
@@ -181,7 +262,7 @@ def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
         b'"auto"',
         tuple(json.dumps(_as_dict(each)) for each in profile.echoes.values()),
     )
-    template = compile_reply(script, profile_name, rendering, profile.models[0])
+    template = compile_reply(script, profile.name, rendering, profile.models[0])
     response_id = ids[0] if profile.id_form == "uuid" else profile.id_form + ids[0]
     item_ids = [profile.item_id_prefix + each for each in ids[:count]]
     slots = reply_slots(
@@ -192,7 +273,7 @@ def _contract_errors(script: Script, profile_name: str, rendering: str) -> str:
         [*item_ids, *ids[count : 2 * count]],
     )
     (body,) = template.render(slots)
-    return "; ".join(str(finding) for finding in errors(check_response(body, profile_name)))
+    return body
 
 
 def _as_dict(value: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from mockserver.contract.rules import load_conduct_rules, load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
-from mockserver.exchanges import Exchange
+from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
 from mockserver.server.journal_entries import REFUSED, UNPLANNED
@@ -19,7 +19,7 @@ from mockserver.server.verdicts import UNUSED, FailurePolicy
 from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
-from mockserver.testing.server_settings import ServerSettings, load_exchanges, validate_settings
+from mockserver.testing.server_settings import ServerSettings, existing_folder, validate_settings
 from mockserver.wire.masks import Masks, parse_masks
 
 __all__ = [
@@ -160,10 +160,13 @@ def _resolve_settings(config: pytest.Config, settings: Mapping[str, Any]) -> Ser
     load_rendering(profile.name, resolved.get("rendering", "wire"))
     folder = resolved.get("exchanges")
     if isinstance(folder, str | Path):
-        resolved["exchanges"] = _cached_exchanges(config.rootpath / folder)
+        rendering = resolved.get("rendering", "wire")
+        resolved["exchanges"] = _cached_exchanges(config.rootpath / folder, profile.name, rendering)
     return validate_settings(resolved, "settings")
 
 
 @cache
-def _cached_exchanges(folder: Path) -> tuple[Exchange, ...]:
-    return load_exchanges(folder)
+def _cached_exchanges(folder: Path, profile: str, rendering: str) -> tuple[Exchange, ...]:
+    from mockserver.server.stubs.document_problems import problem_finder  # imports how replies are rendered
+
+    return load_exchange_folder(existing_folder(folder), problem_finder(profile, rendering))

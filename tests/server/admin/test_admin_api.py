@@ -215,7 +215,7 @@ def test_faults_clock_journal_and_reset(client: httpx.Client) -> None:
         ("POST", "/_mock/stubs", exchange(match={"headers": {}}), "did you mean 'header'?"),
         ("POST", "/_mock/stubs", exchange(delivery={"pace": "fast"}), "body#/delivery/pace: pace must be"),
         ("POST", "/_mock/stubs", exchange(profile="qwen-2026-09"), "body#/profile: this session uses"),
-        ("POST", "/_mock/stubs", exchange(reply={"error": {"name": "stall"}}), "body#/reply/error: "),
+        ("POST", "/_mock/stubs", exchange(reply={"error": {"name": "stall"}}), "body#/reply/error/name: "),
         (
             "POST",
             "/_mock/stubs",
@@ -246,6 +246,25 @@ def test_invalid_input_is_a_400_with_the_reason(
     reply = client.request(method, path, json=body)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
     assert message in reply.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "lines"),
+    [
+        ("/_mock/faults", ["stal", "cut-after", "no-such:2"], ("body#/0: ", "body#/2: ")),
+        (
+            "/_mock/sessions/alice",
+            {"profile": "qwen", "fault": ["stal"], "limit": ["n=1"], "pace": "fast", "chunking": "some"},
+            ("body#/profile: ", "body#/fault/0: ", "body#/limit: ", "body#/pace: ", "body#/chunking: "),
+        ),
+    ],
+)
+def test_all_wrong_settings_are_reported_at_once(
+    client: httpx.Client, path: str, body: Any, lines: tuple[str, ...]
+) -> None:
+    message = client.put(path, json=body).json()["message"]
+    assert len(message.splitlines()) == len(lines)
+    assert all(each in message for each in lines)
 
 
 def test_every_operation_requires_the_token(client: httpx.Client) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import MAX_FILE_BYTES, Exchange, load_exchange_file
+from mockserver.exchanges import MAX_FILE_BYTES, Exchange, FindMore, load_exchange_file
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs import exchange_folder
 from mockserver.server.stubs.exchange_folder import ExchangeFolder
@@ -131,10 +131,10 @@ def test_server_answers_while_a_folder_is_reloaded(tmp_path: Path, monkeypatch: 
     write(tmp_path, "one", "first")
     reading, answered = threading.Event(), threading.Event()
 
-    def load_slowly(file: Path) -> tuple[Exchange, ...]:
+    def load_slowly(file: Path, find_more: FindMore) -> tuple[Exchange, ...]:
         reading.set()
         assert answered.wait(60)
-        return load_exchange_file(file)
+        return load_exchange_file(file, find_more)
 
     with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
         monkeypatch.setattr(exchange_folder, "load_exchange_file", load_slowly)
@@ -154,9 +154,9 @@ def test_a_reload_reads_only_the_files_that_have_changed(
     folder = ExchangeFolder(tmp_path)
     read: list[str] = []
 
-    def load_and_count(file: Path) -> tuple[Exchange, ...]:
+    def load_and_count(file: Path, find_more: FindMore) -> tuple[Exchange, ...]:
         read.append(file.name)
-        return load_exchange_file(file)
+        return load_exchange_file(file, find_more)
 
     monkeypatch.setattr(exchange_folder, "load_exchange_file", load_and_count)
 
