@@ -16,7 +16,7 @@ help:
 	@echo "make soak     run the longest tests: memory, files and threads over 100,000 requests and 10,000 turns"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and apply safe lint fixes"
-	@echo "make docs     regenerate the generated pages of docs/"
+	@echo "make docs     regenerate the generated pages of docs/, and build the site in site/"
 	@echo "make console  copy the locked version of the console's library into the package"
 	@echo "make lock     update every locked version"
 	@echo "make clean    remove everything that these commands create"
@@ -48,6 +48,9 @@ format: $(VENV)/.develops
 
 docs: $(VENV)/.develops
 	$(BIN)/python docs/generate.py
+	@$(BIN)/python tests/environments/build.py docs
+	NO_MKDOCS_2_WARNING=1 .environments/docs/bin/python -m mkdocs build --strict --quiet
+	@echo "site/index.html; search needs a server: $(PYTHON) -m http.server --directory site"
 
 CONSOLE := mockserver/server/console/static
 console:
@@ -68,7 +71,7 @@ lock: $(VENV)/.develops
 		npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --no-update-notifier); done
 
 clean:
-	rm -rf $(VENV) .environments dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .environments dist site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 supported = $(shell $(PYTHON) -c 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))' 2>/dev/null)

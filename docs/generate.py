@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from docs.check_picture import check_picture
 from docs.command_line_page import command_line_page
 from docs.conduct_page import conduct_page
 from docs.faults_page import faults_page
 from docs.migrate_page import migrate_page
 from docs.profiles_page import profiles_page
+from docs.python_api_page import python_api_page
+from docs.reference_pages import (
+    admin_page,
+    commands_page,
+    configuration_page,
+    exchange_page,
+    schemas_page,
+)
 from mockserver.contract.conduct.examples import load_conduct_examples
 from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Rule, load_all_rules
@@ -88,8 +97,15 @@ PAGES: Mapping[str, str] = {
     "migrate.md": migrate_page(),
     "conduct.md": conduct_page(),
     "command-line.md": command_line_page(),
+    "reference/cli.md": commands_page(),
+    "reference/configuration.md": configuration_page(),
+    "reference/python-api.md": python_api_page(),
+    "reference/admin-api.md": admin_page(),
+    "reference/exchange-files.md": exchange_page(),
+    "reference/schemas.md": schemas_page(),
+    "pictures/check.svg": check_picture(),
 }
-"""The current pages by file name."""
+"""The current pages by their path in docs/."""
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ __all__ = ["LLMPROBE_DEVIATIONS", "PROFILE", "UNSUPPORTED", "openresponses_lines
 PROFILE = "openresponses-2026-04"
 
 _HEAD = """
-# Another service: Open Responses
+## Another service: Open Responses
 
 `mockserver serve --profile openresponses-2026-04` serves the vendor-neutral specification Open Responses,
 version 2026-04-24. Checks, strategies and faults support the profile as well. Its schemas are in
@@ -100,7 +100,7 @@ def openresponses_lines() -> Iterator[str]:
     yield f"Events that only checks accept and strategies draw: {_code_list(VARIANT_EVENTS)}."
     yield "The same holds for the items `compaction` in a response and `function_call_output`. Types of items,"
     yield "events and tools with a prefix (`acme:search`) are extensions: valid, with unknown content.\n"
-    yield "## Unsupported features\n"
+    yield "### Unsupported features\n"
     yield from (f"- {feature}: {reason}." for feature, reason in UNSUPPORTED.items())
     yield "\n## What llmprobe expects beyond the specification\n"
     yield "A test runs llmprobe 0.6.12. It expects this, which the specification does not demand:\n"

@@ -104,7 +104,6 @@ SETTING_NAMES = frozenset(
         "shell",
         "speed",
         "stall",
-        "stop_with_stdin",
         "store",
         "store_size",
         "stream_errors",

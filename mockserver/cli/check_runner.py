@@ -23,7 +23,7 @@ from mockserver.contract.formatting import redact_finding
 from mockserver.contract.rules import load_rules
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.profiles import profile_names, resolve_profile_name
+from mockserver.profiles import profile_names
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 from mockserver.wire.redaction import find_credentials, redact, redact_value
@@ -76,7 +76,6 @@ def run_check(
     ignore: Sequence[str] = (),
 ) -> int:
     """Check the files, write the reports and return the exit status."""
-    profile = resolve_profile_name(profile)
     _require_known_profile(profile)
     require_known_rules(ignore)
     targets = [parse_report_target(each) for each in report]

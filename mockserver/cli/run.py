@@ -56,7 +56,6 @@ _EXCLUDED_SERVE_OPTIONS = {
     "log_format",
     "metrics",
     "report",
-    "stop_with_stdin",
 }
 
 
