@@ -1,0 +1,1 @@
+export default { test: { globalSetup: "responses-mockserver/global-setup" } };

@@ -1,0 +1,3 @@
+/** Stops the server that the global setup has started. */
+declare function globalTeardown(): Promise<void>;
+export = globalTeardown;
