@@ -5,9 +5,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["is_loopback", "machine_addresses", "no_proxy_variables", "proxy_note", "proxy_variables"]
+__all__ = [
+    "is_loopback",
+    "machine_addresses",
+    "no_proxy_variables",
+    "proxy_note",
+    "proxy_variables",
+    "split_url",
+]
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
@@ -22,6 +29,21 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def split_url(text: str) -> SplitResult | None:
+    """The parts of a URL; None if its host or port is invalid, or if it has a space or a control character.
+
+    `urlsplit` would drop some of these, so that a client connects to another host than the text names.
+    """
+    if not text.isprintable() or " " in text:
+        return None
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return None
+    return url
 
 
 def machine_addresses() -> list[str]:

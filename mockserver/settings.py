@@ -153,7 +153,10 @@ def load_project_settings(folder: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        table = tomllib.loads(text).get("tool", {}).get("mockserver", {})
+        tools = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"pyproject.toml cannot be read: {error}") from None
+    table = tools.get("mockserver", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigurationError("pyproject.toml: [tool.mockserver] is a table of settings")
     return {name.replace("-", "_"): value for name, value in table.items()}

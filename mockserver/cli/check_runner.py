@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Container, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
@@ -24,6 +24,7 @@ from mockserver.contract.rules import load_rules
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.profiles import profile_names
+from mockserver.regular_files import open_named_file, replace_file
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 from mockserver.wire.redaction import find_credentials, redact, redact_value
@@ -93,7 +94,7 @@ def run_check(
     _write_stdout(REPORT_FORMATS[style](checked, failing))
     for name, target in targets:
         try:
-            target.write_text(REPORT_FORMATS[name](checked, failing), encoding="utf-8")
+            replace_file(target, REPORT_FORMATS[name](checked, failing))
         except OSError as error:
             problems.append(f"cannot write {target}: {error.strerror or error}")
     for line in problems:
@@ -132,21 +133,32 @@ def parse_report_target(option: str) -> tuple[str, Path]:
 def _read_inputs(file: str, kind: str, *, whole: bool) -> list[_Input]:
     """The exchanges in a file, or the file; of a long stream only the head, unless all of it is needed."""
     name = "standard input" if file == "-" else file
-    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+    with ExitStack() as opened:
+        source = sys.stdin.buffer if file == "-" else opened.enter_context(open_named_file(Path(file)))
         head = source.read(HEAD_BYTES)
         if not whole and is_long_stream(head, kind):
-            return [_Input(name, head, _read_pieces(file, len(head)))]
+            if file != "-" and source.seekable():  # of many files, each is open only while it is checked
+                return [_Input(name, head, _read_file_from(file, len(head)))]
+            return [_Input(name, head, _read_rest(source, opened.pop_all()))]
         data = head + source.read()
     parts = _split_exchanges(data) if kind == AUTO else [("", data)]
     return [_Input(name + fragment, part) for fragment, part in parts]
 
 
-def _read_pieces(file: str, start: int) -> Iterator[bytes]:
-    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
-        if file != "-":
-            source.seek(start)
-        while piece := source.read(_PIECE_BYTES):
-            yield piece
+def _read_file_from(file: str, start: int) -> Iterator[bytes]:
+    with Path(file).open("rb") as source:
+        source.seek(start)
+        yield from _read_pieces(source)
+
+
+def _read_rest(source: BinaryIO, opened: ExitStack) -> Iterator[bytes]:
+    with opened:
+        yield from _read_pieces(source)
+
+
+def _read_pieces(source: BinaryIO) -> Iterator[bytes]:
+    while piece := source.read(_PIECE_BYTES):
+        yield piece
 
 
 def _split_exchanges(data: bytes) -> Iterator[tuple[str, bytes]]:

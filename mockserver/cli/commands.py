@@ -13,7 +13,7 @@ from mockserver.cli.command_help import epilog
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
 from mockserver.suggestions import choose_from
-from mockserver.wire.masks import parse_masks, use_masks
+from mockserver.wire.masks import masks_from_settings, use_masks
 
 __all__ = ["group"]
 
@@ -84,7 +84,7 @@ class _LazyGroup(click.Group):
         try:
             table = project_settings()
             self._require_known_settings(ctx, table)
-            use_masks(parse_masks(table.get("mask", ())))
+            use_masks(masks_from_settings(table))
         except ConfigurationError as error:
             exit_with_error(str(error), 2)
         ctx.default_map = dict.fromkeys(_COMMAND_SUMMARIES, table)

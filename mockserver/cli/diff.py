@@ -13,6 +13,7 @@ from mockserver.cli.name_completions import complete_diff_arguments
 from mockserver.cli.options import Choice, mask_option, option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
+from mockserver.regular_files import read_named_file
 from mockserver.suggestions import choose_from
 from mockserver.wire import json
 from mockserver.wire.text_files import to_utf8
@@ -123,7 +124,7 @@ def _read_argument(name: str) -> _Argument:
             f"{name} is neither a file nor a profile{choose_from(name, (LATEST, *profile_names()))}"
         )
     try:
-        data = path.read_bytes()
+        data = read_named_file(path)
         kind = "a report" if is_verification_report(json.loads(to_utf8(data))) else "a recording"
     except (OSError, InvalidJSON) as error:
         raise ConfigurationError(f"cannot read {name}: {error}") from None

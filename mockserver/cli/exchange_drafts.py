@@ -110,6 +110,8 @@ def _exchange_name(name: str, count: int, draft: _Draft) -> str:
 def _find_drafts(source: bytes) -> tuple[list[_Draft], list[str]]:
     """(the drafts in a source, what was left out)."""
     text = _decode(source, "the source").strip()
+    if not text:
+        raise ConfigurationError("the source is empty")
     if text.startswith("curl"):
         return [_Draft(_request_from_curl(text), _PLACEHOLDER_REPLY)], []
     value = parse_yaml(text) if _YAML_SOURCE.search(text) else json.loads_or_none(source)
@@ -120,7 +122,7 @@ def _find_drafts(source: bytes) -> tuple[list[_Draft], list[str]]:
     if isinstance(value, dict) and isinstance(value.get("fixtures"), list):
         return _drafts_from_fixtures(value["fixtures"])
     detected = detect_content(source)
-    if not text or detected.kind not in ("stream", "response", "error"):
+    if detected.kind not in ("stream", "response", "error"):
         raise ConfigurationError(
             "not a curl command, a HAR file, a cassette, fixtures, a stream or a response"
         )

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -18,6 +18,7 @@ from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
+from mockserver.regular_files import read_named_file
 from mockserver.reports.formatting import format_count
 from mockserver.server.state.sessions import open_session
 from mockserver.server.stubs.document_problems import find_serving_problems
@@ -75,7 +76,7 @@ def _serving_problems(exchange: Exchange) -> list[str]:
 
 
 @exchanges.command()
-@click.argument("source", type=click.File("rb"), default="-")
+@click.argument("source", default="-")
 @click.option("--name", default="new", show_default=True, help="The name of the exchange and of its file.")
 @click.option("--prompt", help="The prompt to match if the source holds only a reply.")
 @click.option(
@@ -84,16 +85,20 @@ def _serving_problems(exchange: Exchange) -> list[str]:
     help="The folder to write to; default: standard output.",
 )
 @mask_option
-def new(source: IO[bytes], name: str, prompt: str | None, out: Path | None) -> None:
+def new(source: str, name: str, prompt: str | None, out: Path | None) -> None:
     """Draft exchanges from a curl command, a HAR file, a recorded reply, a cassette of vcrpy, or fixtures.
 
     - reads standard input. Fixtures are those of aimock and stubllm; YAML needs PyYAML. What cannot be used,
     such as an entry of a HAR file without a whole request and reply, is left out and listed with the reason.
     """
     try:
-        drafts = draft_exchanges(source.read(), name, prompt)
+        data = sys.stdin.buffer.read() if source == "-" else read_named_file(Path(source))
+    except OSError as error:
+        exit_with_error(f"cannot read {source}: {error.strerror or error}", 2)
+    try:
+        drafts = draft_exchanges(data, name, prompt)
     except (ConfigurationError, InvalidExchange) as error:
-        exit_with_error(str(error), 2)
+        exit_with_error(str(error) if source == "-" else f"{source}: {error}", 2)
     for line in drafts.left_out:
         print(f"mockserver: left out: {line}", file=sys.stderr)
     for exchange in drafts.exchanges:

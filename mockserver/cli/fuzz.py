@@ -15,7 +15,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.name_completions import complete_profiles
-from mockserver.cli.options import Choice, FiniteRange, mask_option, option
+from mockserver.cli.options import Choice, FiniteRange, given_masks, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 from mockserver.suggestions import choose_from
@@ -177,6 +177,7 @@ def _replay_command(case_id: str, command: Sequence[str], options: dict[str, Any
     options_text = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
     options_text += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
     options_text += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
+    options_text += [f"--mask={each}" for each in given_masks()]
     return shlex.join(["mockserver", "fuzz", *options_text, "--replay", case_id, "--", *command])
 
 

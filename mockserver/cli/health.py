@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from urllib.parse import urlsplit
 
 import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.options import FiniteRange, option
+from mockserver.network import split_url
 
 __all__ = ["health"]
 
@@ -39,15 +39,13 @@ def health(url: str | None, port: int, timeout: float) -> None:
 
 def _parse_url(url: str) -> tuple[str, str, int | None, str]:
     """(scheme, host, port, path of the check), without the user and the password that a URL may have."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+    parts = split_url(url)
+    if parts is None:
         exit_with_error("--url is not a URL", 2)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         exit_with_error("--url must begin with http:// or https:// and a host", 2)
     path = parts.path if parts.path.endswith(_HEALTH_PATHS) else _READY_PATH
-    return parts.scheme, parts.hostname, port, path
+    return parts.scheme, parts.hostname, parts.port, path
 
 
 def _why_unhealthy(scheme: str, host: str, port: int | None, path: str, timeout: float) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mockserver.cli.errors import exit_with_error
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
+from mockserver.regular_files import partial_file, replace_file, require_writable
 from mockserver.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def require_writable_url_file(url_file: Path | None) -> None:
     if url_file is None:
         return
     with _exit_if_unwritable(url_file):
-        _partial_file(url_file).touch()
+        require_writable(url_file)
 
 
 def write_url_file(url_file: Path, url: str) -> None:
@@ -118,15 +119,14 @@ def write_url_file(url_file: Path, url: str) -> None:
 
     require_written(sys.stdout)
     with _exit_if_unwritable(url_file):
-        _partial_file(url_file).write_text(url, encoding="utf-8")
-        _partial_file(url_file).replace(url_file)
+        replace_file(url_file, url)
 
 
 def write_admin_token_file(url_file: Path, token: str) -> None:
     """Write the admin API's token beside the URL file, atomically and readable by its owner only."""
     file = url_file.with_name(url_file.name + ".admin-token")
     with _exit_if_unwritable(file):
-        partial = _partial_file(file)
+        partial = partial_file(file)
         partial.unlink(missing_ok=True)
         # O_EXCL: never follow a link.
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -141,7 +141,3 @@ def _exit_if_unwritable(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         exit_with_error(f"cannot write {file}: {error.strerror or error}", 2)
-
-
-def _partial_file(url_file: Path) -> Path:
-    return url_file.with_name(url_file.name + ".part")

@@ -19,12 +19,16 @@ __all__ = [
     "Choice",
     "FiniteRange",
     "connection_options",
+    "given_masks",
     "mask_option",
     "max_body_option",
     "network_options",
     "option",
     "upstream_options",
 ]
+
+#: Where a context has the masks of `--mask`.
+_MASKS = "mockserver.masks"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -71,10 +75,17 @@ def _add_masks(ctx: click.Context, _: click.Parameter, masks: tuple[str, ...]) -
     """Mask these too in all that the process writes; those of the settings cannot be taken away by the option."""
     if ctx.resilient_parsing:
         return
+    ctx.meta[_MASKS] = masks
     try:
         use_masks(configured_masks().union(parse_masks(masks)))
     except ConfigurationError as error:
         exit_with_error(str(error), 2)
+
+
+def given_masks() -> tuple[str, ...]:
+    """The masks of the running command's `--mask`, without those of the settings."""
+    masks: tuple[str, ...] = click.get_current_context().meta.get(_MASKS, ())
+    return masks
 
 
 #: `--mask`, of the commands that write or print requests and replies.

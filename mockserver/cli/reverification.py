@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
+from mockserver.cli.output.report_files import replace_report, require_writable_reports
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
@@ -28,30 +29,9 @@ from mockserver.recordings.reverification import (
 )
 from mockserver.wire.terminal import escape_unprintable
 
-__all__ = ["replace_report", "require_reachable", "require_writable_reports", "reverify_recordings"]
+__all__ = ["require_reachable", "reverify_recordings"]
 
 _FAIL_ON_SEVERITIES = {"drift": "warning", "fail": "breaking"}
-
-
-def replace_report(target: Path, text: str) -> None:
-    """Write a report; a reader never sees an unfinished file. Exit if it cannot be written."""
-    part = target.with_name(f"{target.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
-
-
-def require_writable_reports(targets: Sequence[tuple[str, Path]]) -> None:
-    """Exit if a report cannot be written, before anything is spent."""
-    for _, target in targets:
-        part = target.with_name(f"{target.name}.part")
-        try:
-            part.touch()
-            part.unlink()
-        except OSError as error:
-            exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
 
 
 def require_reachable(endpoint: Endpoint) -> None:

@@ -25,6 +25,7 @@ from mockserver.cli.listener import warn_if_reachable
 from mockserver.cli.name_completions import complete_rules
 from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
+from mockserver.cli.output.report_files import require_writable_reports
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.serve import build_services, new_api_key, read_api_keys, serve
@@ -112,6 +113,7 @@ def run(
     """
     require_known_rules(ignore, {REFUSED, *load_conduct_rules()})
     targets = [parse_report_target(each) for each in report]
+    require_writable_reports(targets)
     try:
         keys = read_api_keys(settings["api_key"], settings["api_key_env"])
         key = keys[0] if keys else new_api_key()

@@ -47,6 +47,7 @@ from mockserver.cli.shared_state import (
 from mockserver.cli.upstream import build_fallback
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
+from mockserver.regular_files import read_named_file
 from mockserver.replies.token_counts import TOKEN_COUNTS, use_token_counts
 from mockserver.settings import parse_body_size
 
@@ -295,8 +296,11 @@ def _parse_report_targets(options: tuple[str, ...]) -> list[tuple[str, Path]]:
     if not options:
         return []
     from mockserver.cli.check_runner import parse_report_target
+    from mockserver.cli.output.report_files import require_writable_reports
 
-    return [parse_report_target(each) for each in options]
+    targets = [parse_report_target(each) for each in options]
+    require_writable_reports(targets)
+    return targets
 
 
 def _collect_reports(services: Services, targets: list[tuple[str, Path]]) -> Callable[[], None]:
@@ -345,7 +349,7 @@ def _admin_token(settings: Mapping[str, Any]) -> str:
         return _require_token(os.environ[variable], f"--admin-token-env {variable}")
     if file:
         try:
-            return _require_token(file.read_text(encoding="utf-8").strip(), f"--admin-token-file {file}")
+            return _require_token(read_named_file(file).decode().strip(), f"--admin-token-file {file}")
         except UnicodeDecodeError:
             raise ConfigurationError(f"--admin-token-file {file}: not a text") from None
     return token_urlsafe(24) if settings.get("admin") else ""

@@ -15,12 +15,8 @@ from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.name_completions import complete_probes, complete_profiles
 from mockserver.cli.options import Choice, FiniteRange, connection_options, mask_option, option
-from mockserver.cli.reverification import (
-    replace_report,
-    require_reachable,
-    require_writable_reports,
-    reverify_recordings,
-)
+from mockserver.cli.output.report_files import replace_report, require_writable_reports
+from mockserver.cli.reverification import require_reachable, reverify_recordings
 from mockserver.contract.detection import ProfileChoice, profiles_for_path
 from mockserver.errors import MockServerError
 from mockserver.live.baseline import read_baseline, write_baseline

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mockserver.errors import ConfigurationError
-from mockserver.network import proxy_variables
+from mockserver.network import proxy_variables, split_url
 from mockserver.wire.redaction import redact
 
-__all__ = ["CONNECT_TIMEOUT", "ConnectionOptions", "parse_connection_options", "split_url"]
+__all__ = ["CONNECT_TIMEOUT", "ConnectionOptions", "parse_connection_options"]
 
 #: Seconds to connect to the endpoint.
 CONNECT_TIMEOUT = 10.0
@@ -123,6 +123,8 @@ def parse_connection_options(
 def _require_authorities(options: ConnectionOptions, source: str) -> ConnectionOptions:
     """The options; ConfigurationError if their file cannot be used."""
     if options.ca_file is not None:
+        if Path(options.ca_file).is_fifo():  # it is read when it is checked, and when a connection is opened
+            raise ConfigurationError(f"{source}: cannot use {options.ca_file}: a pipe cannot be read twice")
         try:
             options.ssl_context()
         except OSError as error:
@@ -143,13 +145,3 @@ def _parse_proxy(text: str, name: str) -> str:
     if url.path.strip("/") or url.query or url.fragment:
         raise ConfigurationError(f"{name} {redact(url.hostname)}: a proxy's URL has no path and no query")
     return url._replace(path="").geturl()
-
-
-def split_url(text: str) -> SplitResult | None:
-    """The parts of a URL; None if its host or port is invalid."""
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        return None
-    return url

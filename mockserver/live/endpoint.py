@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from mockserver.errors import ConfigurationError
-from mockserver.live.connections import ConnectionOptions, split_url
-from mockserver.network import is_loopback
+from mockserver.live.connections import ConnectionOptions
+from mockserver.network import is_loopback, split_url
 from mockserver.wire.redaction import redact, redact_body, redact_keys, require_maskable_key
 
 __all__ = ["Endpoint", "api_key_from_env", "parse_endpoint", "stays_below_base_path"]
@@ -62,7 +62,7 @@ def parse_endpoint(
         connection or ConnectionOptions(),
     )
     host = url.hostname
-    if url.scheme not in ("http", "https") or not host or not host.isprintable() or " " in host:
+    if url.scheme not in ("http", "https") or not host:
         raise ConfigurationError(
             f"{_display_url(base_url)} is not a base URL: it must start with https:// and name a host"
         )

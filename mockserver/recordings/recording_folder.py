@@ -11,7 +11,7 @@ from typing import Any
 
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
-from mockserver.regular_files import read_regular_file
+from mockserver.regular_files import read_named_file, read_regular_file
 from mockserver.wire import json
 from mockserver.wire.text_files import to_utf8
 
@@ -114,7 +114,7 @@ def load_recordings(path: Path) -> tuple[Exchange, ...]:
     recordings: list[Exchange] = []
     for file in sorted(path.rglob("*.json")) if is_folder else [path]:
         try:
-            data = read_regular_file(file) if is_folder else file.read_bytes()
+            data = read_regular_file(file) if is_folder else read_named_file(file)
         except OSError as error:
             raise ConfigurationError(f"cannot read {file}: {error.strerror or error}") from None
         recordings += _parse_file(data, str(file))

@@ -5,7 +5,7 @@ JSON pointers name members of bodies; regular expressions, which RE2 matches in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,7 +13,16 @@ from mockserver.errors import ConfigurationError
 from mockserver.wire import json
 from mockserver.wire.patterns import compile_linear
 
-__all__ = ["NO_MASKS", "Masks", "Path", "configured_masks", "ends_with", "parse_masks", "use_masks"]
+__all__ = [
+    "NO_MASKS",
+    "Masks",
+    "Path",
+    "configured_masks",
+    "ends_with",
+    "masks_from_settings",
+    "parse_masks",
+    "use_masks",
+]
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -88,6 +97,16 @@ def parse_masks(options: Iterable[str]) -> Masks:
             )
     steps = tuple(tuple(json.parse_pointer(each)) for each in pointers)
     return Masks(tuple(pointers), tuple(patterns), steps, tuple(map(_compile_pattern, patterns)))
+
+
+def masks_from_settings(table: Mapping[str, Any]) -> Masks:
+    """The masks of `mask` in `[tool.mockserver]`. Raises ConfigurationError."""
+    options = table.get("mask", ())
+    if not isinstance(options, list | tuple):
+        raise ConfigurationError(
+            f'pyproject.toml, [tool.mockserver]: mask is a list, such as ["/metadata/user"], not {options!a}'
+        )
+    return parse_masks(options)
 
 
 def _compile_pattern(pattern: str) -> Any:

@@ -169,7 +169,16 @@ def find_credentials(body: bytes) -> tuple[str, ...]:
     value = json.loads_or_none(body)
     if len(body) > _MAX_WALKED_BYTES and isinstance(value, dict) and not masks.pointers:
         return _find_in_large_request(value, body.decode(errors="replace"))
-    return () if value is None else mask_request(value, (), masks)[1]
+    if value is None:
+        return ()
+    removed: list[str] = []
+    _redactor((), masks).redact_value(value, (), removed)
+    return _texts_to_redact(removed)
+
+
+def _texts_to_redact(removed: Iterable[str]) -> tuple[str, ...]:
+    """What to redact in messages about a request: a short text only as they quote it; it can be part of any word."""
+    return tuple(dict.fromkeys(each if len(each) >= MIN_KEY_LENGTH else repr(each) for each in removed))
 
 
 def _has_credential_sign(body: bytes) -> bool:
@@ -197,7 +206,7 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
             redactor.redact_parameters(match[0], is_absolute=True, removed=removed)
         start = plain.find("://", match.end() if match is not None else start + 3)
     removed += configured_masks().matches(plain)
-    return tuple(dict.fromkeys(each for each in removed if len(each) >= MIN_KEY_LENGTH))
+    return _texts_to_redact(removed)
 
 
 #: What a body with credentials has: the name of a member, a URL, or a letter that is written as an escape, which can

@@ -72,7 +72,18 @@ def test_a_server_that_never_answers_is_not_ready(run_cli: RunCli) -> None:
     assert "timed out" in err
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://localhost", "http://", "http://[::1", "http://a:b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "ftp://localhost",
+        "http://",
+        "http://[::1",
+        "http://a:b",
+        "http://local\nhost",
+        " http://localhost",
+    ],
+)
 def test_an_unusable_url_is_an_error_of_usage(url: str, run_cli: RunCli) -> None:
     code, out, err = run_cli("health", "--url", url)
     assert (code, out) == (2, "")

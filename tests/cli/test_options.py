@@ -68,6 +68,30 @@ def test_masks_come_from_the_command_line_variables_and_settings(
     assert len(output) > 50
 
 
+@pytest.mark.parametrize("mask", ['"/metadata/user"', "7", '[["/metadata/user"]]'])
+def test_masks_of_the_settings_are_a_list_of_texts(mask: str, run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\nmask = {mask}\n")
+    status, _, errors = run_cli("check", "file")
+    assert status == 2
+    assert len(errors.splitlines()) == 1
+    assert "mask is a list" in errors or "a mask is a string" in errors
+
+
+@pytest.mark.parametrize("text", ["[tool]\nmockserver = 7\n", "tool = 'mockserver'\n"])
+def test_settings_that_are_no_table_are_no_traceback(text: str, run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    status, _, errors = run_cli("check", "missing")
+    assert status == 2
+    assert len(errors.splitlines()) == 1
+
+
+def test_the_command_that_plays_a_case_again_has_the_masks(run_cli: RunCli) -> None:
+    masks = ("--mask", MASKS[0], "--mask", "regex:a b")
+    _, output, _ = run_cli("fuzz", "--examples", "1", *masks, "--", sys.executable, "-c", "")
+    replay = next(line for line in output.splitlines() if line.startswith("Replay: "))
+    assert f"--mask={MASKS[0]} '--mask=regex:a b' --replay" in replay
+
+
 def test_a_pattern_without_its_package_is_refused_with_the_command_that_installs_it(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ LIVE = "http://127.0.0.1:1/v1"
 FILE_COMMANDS = {
     "check FILE": "missing folder loop binary empty",
     "diff FILE FILE": "missing folder loop binary empty",
-    "exchanges new FILE": "missing folder loop",
+    "exchanges new FILE": "missing folder loop binary empty",
     "exchanges check FILE": "missing loop binary empty",
     "replay FILE --port 0": "missing folder loop binary empty",
     "serve --port 0 --exchanges FILE": "missing loop binary empty",
@@ -53,6 +53,9 @@ URLS = (
     "ftp://127.0.0.1/v1",
     "http://127.0.0.1:99999/v1",
     "https://exa mple/v1",
+    "https://exa\nmple/v1",
+    "https://example/\tv1",
+    "\x00https://example/v1",
 )
 
 NUMBER_COMMANDS = (

@@ -240,6 +240,17 @@ def test_report_that_cannot_be_written_costs_no_request(
     assert requests == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right")
+def test_report_through_a_link_is_written_where_it_leads(verify_url: VerifyUrl, tmp_path: Path) -> None:
+    """Else root would replace the device of `--report text=/dev/stdout`."""
+    link = tmp_path / "link"
+    link.symlink_to("target")
+    with raw_endpoint(reply_of(b"{}")) as (url, _):
+        verify_url(url, "--only", "basic", "--report", f"text={link}")
+    assert link.is_symlink()
+    assert url in (tmp_path / "target").read_text()
+
+
 @pytest.mark.parametrize("path", ["/../other", "/%2e%2e/other", "/responses/..%2f..%5cother"])
 def test_client_keeps_requests_below_the_base_path(path: str) -> None:
     """The path may hold an id that the endpoint chose, or come from a recording of somebody else."""

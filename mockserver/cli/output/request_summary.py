@@ -13,6 +13,7 @@ from mockserver.cli.output.report_formats import REPORT_FORMATS, ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.network import proxy_note
+from mockserver.regular_files import replace_file
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_entry
 from mockserver.server.state.journal import Entry
@@ -74,7 +75,7 @@ class RequestSummary:
             if report_format == "html"
             else REPORT_FORMATS[report_format](self.inputs, failing)
         )
-        target.write_text(text, encoding="utf-8")
+        replace_file(target, text)
 
     def to_html(self, failing: Container[Severity], profile: str, command: str) -> str:
         """The HTML report: each exchange with its request, reply, stream and findings."""

@@ -28,6 +28,7 @@ from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.placeholders import fill_placeholders
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
+from mockserver.wire.masks import configured_masks
 
 __all__ = ["PendingReply", "SelectedReply", "is_repeatable", "select_reply"]
 
@@ -190,7 +191,8 @@ def _unmatched_message(session: Session, request: IncomingRequest) -> str:
     if nearest is not None:
         stub, mismatches = nearest
         message += f" The nearest is {stub.name}, {stub}: {'; '.join(mismatches)}."
-    prompt = request.prompt if len(request.prompt) <= _MAX_SUGGESTED_PROMPT else ""
+    is_shown = len(request.prompt) <= _MAX_SUGGESTED_PROMPT and not configured_masks().cover_prompt
+    prompt = request.prompt if is_shown else ""
     return f"{message} To answer it: {session.spelling.reply(prompt)}"
 
 

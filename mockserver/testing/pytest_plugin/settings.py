@@ -20,7 +20,7 @@ from mockserver.settings import SETTING_NAMES, load_project_settings
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.testing.pytest_plugin import options
 from mockserver.testing.server_settings import ServerSettings, existing_folder, validate_settings
-from mockserver.wire.masks import Masks, parse_masks
+from mockserver.wire.masks import Masks, masks_from_settings
 
 __all__ = [
     "BUDGET",
@@ -102,7 +102,7 @@ def load_run_settings(config: pytest.Config, fixture_settings: Mapping[str, Any]
 def load_masks(config: pytest.Config) -> Masks:
     """The masks in `[tool.mockserver]`; UsageError."""
     try:
-        return parse_masks(load_project_settings(config.rootpath).get("mask", ()))
+        return masks_from_settings(load_project_settings(config.rootpath))
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -139,6 +139,16 @@ def test_body_that_does_not_end_times_out(limited: LimitedServer) -> None:
         assert client.recv(1) == b""
 
 
+def test_connection_on_which_nothing_is_sent_is_closed(limited: LimitedServer) -> None:
+    with socket.create_connection(limited.address, timeout=60) as client:
+        wait_until(lambda: limited.connections)
+        limited.enforce_timeouts(BODY_TIMEOUT_SECONDS - 1)
+        assert limited.connections
+        limited.enforce_timeouts(BODY_TIMEOUT_SECONDS + 1)
+        assert client.recv(1) == b""
+    wait_until(lambda: not limited.connections)
+
+
 def test_connection_with_an_unfinished_head_is_closed(limited: LimitedServer) -> None:
     with socket.create_connection(limited.address, timeout=60) as client:
         client.sendall(HEAD[:40])
