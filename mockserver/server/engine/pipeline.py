@@ -23,7 +23,7 @@ from mockserver.replies.script import Script
 from mockserver.replies.templates import reply_slots
 from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery.faults import RequestedFault
-from mockserver.server.delivery.options import INVALID_CONTENT
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
 from mockserver.server.engine.plan import MAX_KEPT_SCRIPT_BYTES, ReplyPlan, RequestPlan, compile_script
 from mockserver.server.engine.rendered_replies import (
     RenderedReply,
@@ -31,7 +31,7 @@ from mockserver.server.engine.rendered_replies import (
     render_exchange_reply,
     render_fault,
 )
-from mockserver.server.engine.selection import PendingReply, is_repeatable, select_reply
+from mockserver.server.engine.selection import PendingReply, SelectedReply, is_repeatable, select_reply
 from mockserver.server.engine.template_values import (
     ReplySeed,
     build_fixed_slots,
@@ -49,11 +49,11 @@ from mockserver.server.state.earlier_calls import (
 )
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
-from mockserver.server.state.store import ResponseRecord, Store
+from mockserver.server.state.store import MemoryStore, ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["check_in_context", "respond"]
+__all__ = ["can_respond_at_once", "check_in_context", "respond", "respond_at_once"]
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
@@ -86,23 +86,106 @@ async def respond(
     if request.continues:
         parent = await find_parent(session, store, facts)
         calls = await run_beside_loop(_check_calls, raw_body, request, parent, session.profile)
-    limiter = session.limiter
-    if limiter is not None:
+    if session.limiter is not None:
         _count_request(session, facts, parent, headers)
     reply_seed = ReplySeed(session.ids, request.digest, session.next_occurrence(request.digest))
     reply = request.reply
     if reply is None or scenario is not None or session_cache:
         turn = _TurnContext(parent, headers, scenario, session_cache)
-        planned = await _plan_reply(session, request, reply_seed, turn)
+        planned = await _select_and_plan_reply(session, request, reply_seed, turn)
         if isinstance(planned, RenderedReply):
             return planned
         reply = planned
-    if limiter is not None:
+    if session.limiter is not None:
         _count_output(session, facts, reply, headers)
+    rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
+    if reply.cache is not None:
+        record = reply.cache.apply_to(record, session.profile)
+    await _store_turn(store, facts, record, raw_body)
+    return rendered
+
+
+async def _select_and_plan_reply(
+    session: Session, request: RequestPlan, reply_seed: ReplySeed, turn: _TurnContext
+) -> ReplyPlan | RenderedReply:
+    incoming = turn.describe(request)
+    selected = select_reply(session, incoming, reply_seed, turn.scenario)
+    if isinstance(selected, PendingReply):
+        selected = await selected.wait(incoming, session)
+    return _plan_reply(session, request, reply_seed, turn, selected)
+
+
+async def _store_turn(store: Store, facts: RequestFacts, record: ResponseRecord, raw_body: bytes) -> None:
+    """Keep a response for later turns, and in its conversation."""
+    if facts.store:
+        await store.put(record)
+    # Last: a client that repeats a request whose record could not be stored must not find its turn twice.
+    if facts.conversation_id is not None:
+        await append_turn(store, facts.conversation_id, record, raw_body)
+
+
+def can_respond_at_once(session: Session) -> bool:
+    """Whether the bytes of a request and the earlier turn decide every reply in a session, and nothing counts it."""
+    return (
+        session.limiter is None
+        and session.stubs.is_empty
+        and session.exchange_index.is_stateless
+        and not (session.strict or session.has_fallback)
+    )
+
+
+def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: bytes) -> RenderedReply | None:
+    """What `respond` returns, if it need not wait: `can_respond_at_once`, and the request is small.
+
+    None or ApiError if the reply is an error, has a delivery of its own or belongs to a conversation: then nothing
+    has changed, and `respond` answers.
+    """
+    request = session.plans.get(session.version + session.stubs.version, path, raw_body)
+    if request is None:
+        request = _read_request(raw_body, session, path)
+        session.plans.add(path, raw_body, request)
+    facts, calls, parent = request.facts, request.calls, None
+    if request.continues:
+        parent = store.find(session.name, facts.previous_response_id)
+        if parent is None or facts.conversation_id is not None or session.clock.now() >= parent.expires_at:
+            return None
+        calls = _check_calls(raw_body, request, parent, session.profile)
+    occurrence = session.occurrence_of(request.digest)
+    reply_seed = ReplySeed(session.ids, request.digest, occurrence)
+    reply = request.reply
+    if reply is None:
+        turn = _TurnContext(parent, _NO_HEADERS, None, False)
+        selected = select_reply(session, turn.describe(request), reply_seed)
+        if isinstance(selected, PendingReply):
+            return None
+        planned = _plan_reply(session, request, reply_seed, turn, selected)
+        if isinstance(planned, RenderedReply):
+            return None
+        reply = planned
+    if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
+        return None
+    session.count_occurrence(request.digest, occurrence)
+    rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
+    if facts.store:
+        store.add(record)
+    return rendered
+
+
+def _fill_in(
+    session: Session,
+    request: RequestPlan,
+    reply: ReplyPlan,
+    reply_seed: ReplySeed,
+    parent: ResponseRecord | None,
+    calls: Turn | None,
+    raw_body: bytes,
+) -> tuple[RenderedReply, ResponseRecord]:
+    """The reply with its ids and times, and its record for later turns."""
+    facts = request.facts
     now = session.clock.now()
     step = reply_seed.occurrence if parent is None else parent.turn + reply_seed.occurrence
     response_id = reply_seed.response_id(session.profile)
-    template, stored_template = reply.template, reply.stored_template
+    stored_template = reply.stored_template
     slots = reply_slots(
         reply.rendering,
         response_id,
@@ -111,8 +194,7 @@ async def respond(
         reply.item_ids.draw(reply_seed),
     )
     body_slots = (*slots, *reply.text_slots) if reply.text_slots else slots
-    pieces = template.render(slots if facts.stream else body_slots)
-    stored = pieces[0] if stored_template is None else stored_template.render(body_slots)[0]
+    pieces = reply.template.render(slots if facts.stream else body_slots)
     record = build_record(
         session,
         response_id,
@@ -120,17 +202,10 @@ async def respond(
         now,
         reply.details.stub_name,
         reply.total_tokens - facts.instruction_tokens,
-        (raw_body, stored),
+        (raw_body, pieces[0] if stored_template is None else stored_template.render(body_slots)[0]),
         calls,
     )
-    if reply.cache is not None:
-        record = reply.cache.apply_to(record, session.profile)
-    if facts.store:
-        await store.put(record)
-    # Last: a client that repeats a request whose record could not be stored must not find its turn twice.
-    if facts.conversation_id is not None:
-        await append_turn(store, facts.conversation_id, record, raw_body)
-    return RenderedReply(
+    rendered = RenderedReply(
         reply_seed.request_id,
         reply.details,
         pieces,
@@ -141,6 +216,7 @@ async def respond(
         reply.fault_name,
         reply.delivery,
     )
+    return rendered, record
 
 
 async def _plan_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
@@ -185,20 +261,33 @@ class _TurnContext(NamedTuple):
         """Whether there is nothing of the kind, except for headers."""
         return self.parent is None and self.scenario is None and not self.session_cache
 
+    @property
+    def number(self) -> int:
+        """The turn of the conversation, from 1."""
+        return 1 if self.parent is None else self.parent.turn + 1
 
-async def _plan_reply(
-    session: Session, request: RequestPlan, reply_seed: ReplySeed, turn: _TurnContext
+    @property
+    def after(self) -> str | None:
+        """Name of the stub or exchange that answered the turn before."""
+        return None if self.parent is None else self.parent.stub_name
+
+    def describe(self, request: RequestPlan) -> IncomingRequest:
+        """The request for those that select its reply."""
+        return IncomingRequest(request.body, request.facts, self.headers, self.after, self.number)
+
+
+def _plan_reply(
+    session: Session,
+    request: RequestPlan,
+    reply_seed: ReplySeed,
+    turn: _TurnContext,
+    selected: SelectedReply,
 ) -> ReplyPlan | RenderedReply:
-    """The reply that is selected for a request: a plan for a script, rendered already for all others."""
+    """The selected reply to a request: a plan for a script, rendered already for all others."""
     parent, facts, profile = turn.parent, request.facts, session.profile
-    after, number = (parent.stub_name, parent.turn + 1) if parent else (None, 1)
-    incoming = IncomingRequest(request.body, facts, turn.headers, after, number)
-    selected = select_reply(session, incoming, reply_seed, turn.scenario)
-    if isinstance(selected, PendingReply):
-        selected = await selected.wait(incoming, session)
     details = request.details
     if selected.stub_name is not None or parent is not None:
-        details = details._replace(stub_name=selected.stub_name, after=after, turn=number)
+        details = details._replace(stub_name=selected.stub_name, after=turn.after, turn=turn.number)
     script, delivery = selected.reply, selected.delivery
     details = mark_invalid(details) if delivery.invalid else details
     if not isinstance(script, Script):

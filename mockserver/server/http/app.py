@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile
+from mockserver.server.http.direct_replies import DirectReplies
 from mockserver.server.http.dispatch import HotRoutes, run_handler
 from mockserver.server.http.health import HEALTH_REQUESTS, health
 from mockserver.server.http.requests import SESSION_SCOPE_KEY
@@ -31,6 +32,8 @@ class App:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.direct_replies = DirectReplies(services)
+        """Answers what it can without being called; for the server that runs the application."""
         self._routes: dict[str, ProfileRoutes] = {}
         self._chat_routes: HotRoutes = {}
         self._hot_routes = _create_routes(services.default_session.profile.name)

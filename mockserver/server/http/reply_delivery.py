@@ -35,18 +35,26 @@ from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.server.state.journal import SendTimes
 from mockserver.wire import json
 
-__all__ = ["delay_as_requested", "json_headers", "send_delivered", "send_json", "send_reply"]
+__all__ = [
+    "EVENT_STREAM_CONTENT_TYPE",
+    "JSON_CONTENT_TYPE",
+    "delay_as_requested",
+    "json_headers",
+    "send_delivered",
+    "send_json",
+    "send_reply",
+]
 
-_JSON_CONTENT_TYPE = (b"content-type", b"application/json")
+JSON_CONTENT_TYPE = (b"content-type", b"application/json")
 _HEX_DIGITS = re.compile("[0-9a-f]{8}")
 #: As recorded on the service's hosts (2026).
-_EVENT_STREAM_CONTENT_TYPE = (b"content-type", b"text/event-stream;charset=UTF-8")
+EVENT_STREAM_CONTENT_TYPE = (b"content-type", b"text/event-stream;charset=UTF-8")
 
 
 def json_headers(request: HttpRequest, request_id: str) -> Headers:
     """The headers of a JSON body."""
     return [
-        _JSON_CONTENT_TYPE,
+        JSON_CONTENT_TYPE,
         (b"x-request-id", request_id.encode()),
         (b"date", request.services.date_header(request.session)),
     ]
@@ -64,7 +72,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     if services.mock_headers and DELAY_HEADER in request.headers:
         await delay_as_requested(request)
     head = [
-        _EVENT_STREAM_CONTENT_TYPE if reply.stream else _JSON_CONTENT_TYPE,
+        EVENT_STREAM_CONTENT_TYPE if reply.stream else JSON_CONTENT_TYPE,
         (b"x-request-id", reply.request_id.encode()),
         (b"date", services.date_header(session)),
     ]

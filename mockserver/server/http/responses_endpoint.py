@@ -26,9 +26,9 @@ from mockserver.server.http.requests import (
 from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.wire import json
 
-__all__ = ["create_response", "delivery_of_passed_on", "reply_handler"]
+__all__ = ["SESSION_CACHE_HEADER", "create_response", "delivery_of_passed_on", "reply_handler"]
 
-_SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
+SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
 
 ReplyMaker: TypeAlias = Callable[[HttpRequest], Awaitable[RenderedReply]]
 
@@ -107,7 +107,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
             services.store,
             path,
             request.body,
-            session_cache=request.headers.get(_SESSION_CACHE_HEADER) == b"enable",
+            session_cache=request.headers.get(SESSION_CACHE_HEADER) == b"enable",
             headers=request.headers,
             scenario=requested_scenario(request),
         )

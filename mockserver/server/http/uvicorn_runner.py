@@ -15,6 +15,7 @@ The only module that uses uvicorn's internals. It differs from uvicorn on purpos
 - A client that sends more requests on a connection than it reads replies has to wait.
 - A closed connection frees its requests at once, not when the garbage is collected.
 - With a gateway, CONNECT opens a tunnel, in which the same application can answer.
+- Plain requests, whose head has the same bytes as an earlier one, are not parsed and need no task (`direct_replies`).
 - A connection that would take one of the last open files is refused with 503: without any, requests would fail
   at an import or at a file.
 """
@@ -49,9 +50,10 @@ from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.background_stream import background_output, require_written
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
-from mockserver.server.state.journal import ClientAddress
+from mockserver.server.state.journal import ClientAddress, Entry
 
 if TYPE_CHECKING:
+    from mockserver.server.http.direct_replies import DirectReplies, DirectReply
     from mockserver.server.http.tunnels import Address, Gateway
 
 new_loop: Callable[[], asyncio.AbstractEventLoop]
@@ -233,11 +235,11 @@ class _ResponseCycle(RequestResponseCycle):
         if message["type"] == REPLY_MESSAGE:
             self._start_response(message["status"], message["headers"])
             if self.chunked_encoding:
-                await self._write_chunks(message["pieces"])
-            else:
-                self.flush(b"" if self.scope["method"] == "HEAD" else message["pieces"][0])
-            if not self.disconnected:
-                self._finish_response()
+                head, self.pending_head = self.pending_head, b""
+                await self.finish_reply(_frame_chunks(head, message["pieces"]))
+                return
+            self.flush(b"" if self.scope["method"] == "HEAD" else message["pieces"][0])
+            self._finish_response()
             return
         if not self.response_started:
             self._start_response(message["status"], message["headers"])
@@ -247,25 +249,21 @@ class _ResponseCycle(RequestResponseCycle):
         if not more:
             self._finish_response()
 
-    async def _write_chunks(self, pieces: Iterable[bytes]) -> None:
-        """Write one chunk a piece; while a client does not read, few further pieces are made."""
-        flow, write, remaining = self.flow, self.transport.write, iter(pieces)
-        pending, self.pending_head = self.pending_head, b""
-        while batch := list(islice(remaining, _PIECES_AT_ONCE)):
-            chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in batch if piece]
-            if chunks:
-                chunks[0] = pending + chunks[0]
-                pending = chunks.pop()
-            for chunk in chunks:
-                if flow.write_paused:
-                    await flow.drain()
-                if self.disconnected:
-                    return
-                write(chunk)
-        if flow.write_paused:
-            await flow.drain()
+    async def write_chunks(self, chunks: Iterable[bytes]) -> None:
+        """Write framed chunks, one at a time, as fast as the client reads."""
+        flow, write = self.flow, self.transport.write
+        for chunk in chunks:
+            if flow.write_paused:
+                await flow.drain()
+            if self.disconnected:
+                return
+            write(chunk)
+
+    async def finish_reply(self, chunks: Iterable[bytes]) -> None:
+        """Write the rest of a reply that was begun."""
+        await self.write_chunks(chunks)
         if not self.disconnected:
-            write(pending + b"0\r\n\r\n")
+            self._finish_response()
 
     def flush(self, data: bytes = b"") -> None:
         """Write `data`, after the pending head."""
@@ -303,6 +301,21 @@ class _ResponseCycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _frame_chunks(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """What to write for a head and its body: one chunk a piece, the head with the first, the end with the last.
+
+    Few pieces are made before they are written.
+    """
+    remaining, pending = iter(pieces), head
+    while batch := list(islice(remaining, _PIECES_AT_ONCE)):
+        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in batch if piece]
+        if chunks:
+            chunks[0] = pending + chunks[0]
+            pending = chunks.pop()
+        yield from chunks
+    yield pending + b"0\r\n\r\n"
 
 
 class _Trailers:
@@ -346,10 +359,21 @@ class _HttpConnection(HttpToolsProtocol):
     """What waits for the client to disconnect."""
     _active_cycle: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
+    _direct_entry: Entry | None = None
+    """The journal entry of the last reply, if it was a direct one."""
+    _unread = b""
+    """A known head whose body has not come."""
 
-    def __init__(self, *arguments: Any, gateway: Gateway | None = None, **named: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        gateway: Gateway | None = None,
+        direct_replies: DirectReplies | None = None,
+        **named: Any,
+    ) -> None:
         super().__init__(*arguments, **named)
         self._gateway = gateway
+        self._direct_replies = direct_replies
         # uvicorn's own loggers would print clients' URLs in the host program's log.
         self.logger = _LOGGER
         self.access_log = False
@@ -357,10 +381,86 @@ class _HttpConnection(HttpToolsProtocol):
         """Bytes that wait until fewer requests of the connection do."""
 
     def data_received(self, data: bytes) -> None:
+        if self._direct_replies is None:
+            self._receive(data)
+            return
+        before, self._unread = self._unread, b""
+        data = before + data if before else data
+        if self._is_between_requests:
+            self._receive_request(data, self._direct_replies, may_wait=not before)
+        else:
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         if len(data) <= _BYTES_PARSED_AT_ONCE and not self._unparsed:
             self._parse(data)
         else:
             self._parse_in_pieces(self._unparsed + data)
+
+    @property
+    def _is_between_requests(self) -> bool:
+        """Whether a request begins with the next byte, and its reply can be written at once."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return (
+            self._bytes_beside_body is None
+            and (cycle is None or cycle.response_complete)
+            and not (self._unparsed or self.flow.write_paused)
+        )
+
+    def _receive_request(self, data: bytes, direct_replies: DirectReplies, *, may_wait: bool) -> None:
+        """Answer a request that came whole and has a known head; parse any other, and get to know its head.
+
+        `may_wait`: if the body comes later, as many clients send it, the head waits for it.
+        """
+        head, _, body = data.partition(b"\r\n\r\n")
+        known, before = direct_replies.find_head(head), self.cycle
+        if known is not None and known.body_size == len(body):
+            reply = direct_replies.reply_to(known, body, self.client)
+            if reply is not None:
+                self._write_reply(reply)
+                return
+        elif known is not None and may_wait and not body:
+            self._unread = data
+            self._request_began_at = self.loop.time()
+            return
+        self._receive(data)
+        cycle = self.cycle
+        is_whole = self._bytes_beside_body is None and cycle is not before and not cycle.more_body
+        if known is None and is_whole and cycle.keep_alive:
+            direct_replies.add_head(head, dict(cycle.scope), len(body))
+
+    def _write_reply(self, reply: DirectReply) -> None:
+        self._request_began_at = self._active_cycle = None
+        self._direct_entry = reply.entry
+        if not reply.is_chunked:
+            self.transport.write(reply.head + reply.pieces[0])
+        else:
+            write, flow, chunks = self.transport.write, self.flow, _frame_chunks(reply.head, reply.pieces)
+            for chunk in chunks:
+                write(chunk)
+                if flow.write_paused:
+                    self._continue_reply(chunks, reply.entry)
+                    break
+        self._idle_since = self.loop.time()
+
+    def _continue_reply(self, chunks: Iterator[bytes], entry: Entry) -> None:
+        """Write the rest of a reply when its client reads again."""
+        scope: Any = {"method": "POST", ENTRY_SCOPE_KEY: entry}
+        cycle = self.cycle = _ResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body, cycle.response_started = False, True
+        self._start_asgi_task(cycle, lambda *_: cycle.finish_reply(chunks))
 
     def _parse_in_pieces(self, data: bytes) -> None:
         """Parse until many requests wait for their turn: in memory, a request needs forty times its bytes."""
@@ -460,7 +560,7 @@ class _HttpConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = _ResponseCycle  # uvicorn offers no other way to replace it
-        self._active_cycle = cycle
+        self._active_cycle, self._direct_entry = cycle, None
         super()._start_asgi_task(cycle, app)
 
     @property
@@ -513,11 +613,12 @@ class _HttpConnection(HttpToolsProtocol):
             self._reject(503, f"The server has too many connections: {limit}.", "ServiceUnavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        cycle = self._active_cycle
+        cycle: Any = self._active_cycle
+        entry = self._direct_entry if exc is not None else None
         if cycle is not None and (exc is not None or not cycle.response_complete):
-            entry: Any = cycle.scope.get(ENTRY_SCOPE_KEY)
-            if entry is not None and not entry.left:
-                entry.left_at = entry.at
+            entry = cycle.scope.get(ENTRY_SCOPE_KEY)
+        if entry is not None and not entry.left:
+            entry.left_at = entry.at
         if cycle is not None and cycle is not self.cycle:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -531,8 +632,9 @@ class _HttpConnection(HttpToolsProtocol):
     def _free_requests(self) -> None:
         """Break the reference cycles of connection, request and scope, which keep the bodies in memory."""
         self.pipeline.clear()
-        self._unparsed = b""
+        self._unparsed = self._unread = b""
         self._active_cycle = self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
+        self._direct_entry = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -562,8 +664,21 @@ class _HttpConnection(HttpToolsProtocol):
             self.loop.call_soon(self._parse_rest)
         self.flow.resume_reading()
 
+    def _read_waiting_head(self) -> None:
+        """Let the application wait for the body of a request."""
+        began_at, data, self._unread = self._request_began_at, self._unread, b""
+        self._receive(data)
+        self._request_began_at = began_at
+
+    def shutdown(self) -> None:
+        if self._unread:
+            self._read_waiting_head()
+        super().shutdown()
+
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a head, a body or an idle period takes too long."""
+        if self._unread:
+            self._read_waiting_head()
         unfinished = self._unfinished_cycle
         if self._unparsed:
             return  # the rest of a request waits for us, not for its client
@@ -647,7 +762,8 @@ class UvicornServer(uvicorn.Server):
         gateway: Gateway | None = None,
     ) -> None:
         """`gateway` decides about tunnels; None: there are none."""
-        new_connection: Any = partial(_HttpConnection, gateway=gateway)
+        direct_replies = getattr(app, "direct_replies", None)
+        new_connection: Any = partial(_HttpConnection, gateway=gateway, direct_replies=direct_replies)
         config = uvicorn.Config(
             app,
             http=new_connection,

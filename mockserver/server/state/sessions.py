@@ -122,13 +122,20 @@ class Session:
 
     def next_occurrence(self, digest: bytes) -> int:
         """Count a request and return how often one with this digest came before."""
-        count = self._occurrences.get(digest)
-        if count is None:
-            count = self._older_occurrences.get(digest, -1)
-            if len(self._occurrences) >= self.max_counted_requests:
-                self._older_occurrences, self._occurrences = self._occurrences, {}
-        self._occurrences[digest] = count + 1
-        return count + 1
+        occurrence = self.occurrence_of(digest)
+        self.count_occurrence(digest, occurrence)
+        return occurrence
+
+    def occurrence_of(self, digest: bytes) -> int:
+        """Return how often a request with this digest was counted."""
+        latest = self._occurrences.get(digest)
+        return (self._older_occurrences.get(digest, -1) if latest is None else latest) + 1
+
+    def count_occurrence(self, digest: bytes, occurrence: int) -> None:
+        """Count a request with this digest, before which there were so many."""
+        if len(self._occurrences) >= self.max_counted_requests and digest not in self._occurrences:
+            self._older_occurrences, self._occurrences = self._occurrences, {}
+        self._occurrences[digest] = occurrence
 
     def new_timer(self, arrived_at: float) -> Timer:
         """What keeps the time of the answer to a request that arrived then, by the loop's clock."""

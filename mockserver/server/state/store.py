@@ -233,6 +233,10 @@ class MemoryStore:
         self._older_evicted: set[tuple[str, str]] = set()
 
     async def put(self, record: ResponseRecord) -> None:
+        self.add(record)
+
+    def add(self, record: ResponseRecord) -> None:
+        """Like `put`, at once."""
         self._records[record.session, record.id] = record
         self._record_bytes += len(record.response_body) + len(record.request_body)
         if len(self._records) > self._max_records:
@@ -241,7 +245,11 @@ class MemoryStore:
             self._make_room()
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
-        return self._records.get((session, response_id))
+        return self.find(session, response_id)
+
+    def find(self, session: str, response_id: str | None) -> ResponseRecord | None:
+        """Like `get`, at once."""
+        return None if response_id is None else self._records.get((session, response_id))
 
     async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
         return await follow_parents(self.get, last)

@@ -1,0 +1,160 @@
+"""Direct replies: plain requests are answered where they are read, without a task and without ASGI messages.
+
+A request is plain if its head has the same bytes as that of an earlier one, so that it need not be parsed again, and
+if neither it nor a setting asks for more than a reply. The application answers all others, by the same steps of the
+engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from starlette.types import Scope
+
+from mockserver.server.delivery.options import DEFAULT_DELIVERY
+from mockserver.server.engine.pipeline import can_respond_at_once, respond_at_once
+from mockserver.server.errors import ApiError
+from mockserver.server.http.reply_delivery import EVENT_STREAM_CONTENT_TYPE, JSON_CONTENT_TYPE
+from mockserver.server.http.responses_endpoint import SESSION_CACHE_HEADER
+from mockserver.server.http.services import Services
+from mockserver.server.large_bodies import is_large
+from mockserver.server.state.journal import Entry, RequestHead
+from mockserver.server.state.store import MemoryStore
+
+__all__ = ["DirectReplies", "DirectReply", "KnownHead"]
+
+#: Bytes of a stream that are written at once, whether or not the client reads them.
+_MAX_STREAM_BYTES = 32 << 10
+
+#: Headers that ask for more than a reply, or say that the body is not what it seems.
+_SPECIAL_HEADERS = frozenset(
+    {b"content-encoding", b"expect", b"origin", b"transfer-encoding", b"upgrade", SESSION_CACHE_HEADER}
+)
+_SPECIAL_PREFIX = b"x-mock-"
+
+#: Bytes of a head, and heads, that are remembered: most requests of a client begin with the same one.
+_MAX_HEAD_BYTES = 4096
+_MAX_HEADS = 512
+
+
+def _head_form(content_type: tuple[bytes, bytes], last: bytes) -> bytes:
+    lines = b"HTTP/1.1 200 OK", b"%b: %b" % content_type, b"x-request-id: %b", b"date: %b", last
+    return b"\r\n".join((*lines, b"", b""))
+
+
+_REPLY_HEAD = _head_form(JSON_CONTENT_TYPE, b"content-length: %d")
+_STREAM_HEAD = _head_form(EVENT_STREAM_CONTENT_TYPE, b"transfer-encoding: chunked")
+
+
+class KnownHead:
+    """The head of plain requests."""
+
+    __slots__ = ("_record", "body_size", "headers", "scope")
+
+    def __init__(self, scope: Scope, headers: dict[bytes, bytes], body_size: int) -> None:
+        self.scope = scope
+        self.headers = headers
+        self.body_size = body_size
+        self._record: RequestHead | None = None
+
+    def record(self, secrets: tuple[str, ...], session: str, client: tuple[Any, ...] | None) -> RequestHead:
+        """The head for the journal; requests that one connection sends in a row share it."""
+        record = self._record
+        if (
+            record is None
+            or record.client is not client
+            or record.accepted_keys is not secrets
+            or record.session is not session
+        ):
+            scope, authorization = self.scope, self.headers.get(b"authorization", b"")
+            record = self._record = RequestHead(
+                scope["method"], scope["path"], scope["headers"], authorization, secrets, session, client
+            )
+        return record
+
+
+class DirectReply(NamedTuple):
+    """A reply to be written, and its journal entry."""
+
+    head: bytes
+    pieces: Sequence[bytes]
+    """The body, or the chunks of a stream."""
+    is_chunked: bool
+    entry: Entry
+
+
+class DirectReplies:
+    """The direct replies of an application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._heads: dict[bytes, KnownHead] = {}
+
+    def find_head(self, head: bytes) -> KnownHead | None:
+        """The head of these bytes; None if it was not added."""
+        return self._heads.get(head)
+
+    def add_head(self, head: bytes, scope: Scope, body_size: int) -> None:
+        """Remember the head of a whole request with a body of this size, if such requests may be plain."""
+        headers = dict(scope["headers"])
+        create_paths = self._services.default_session.profile.create_paths
+        if (
+            len(head) <= _MAX_HEAD_BYTES
+            and scope["method"] == "POST"
+            and scope["path"] in create_paths
+            and not scope["query_string"]
+            and scope["http_version"] == "1.1"
+            and len(headers) == len(scope["headers"])
+            and headers.get(b"content-type") == b"application/json"
+            and headers.get(b"content-length") == b"%d" % body_size
+            and _SPECIAL_HEADERS.isdisjoint(headers)
+            and not any(name.startswith(_SPECIAL_PREFIX) for name in headers)
+        ):
+            if len(self._heads) >= _MAX_HEADS:
+                self._heads.clear()
+            own = {name: scope[name] for name in ("type", "method", "path", "headers")}
+            self._heads[head] = KnownHead(own, headers, body_size)
+
+    def reply_to(self, head: KnownHead, body: bytes, client: tuple[Any, ...] | None) -> DirectReply | None:
+        """The reply to a request; None, and nothing has changed, if it is not plain."""
+        services, headers = self._services, head.headers
+        session, store, delivery = services.default_session, services.store, services.default_session.delivery
+        if (
+            session.faults
+            or services.mock_headers
+            or services.sessions.names_by_key
+            or type(store) is not MemoryStore
+            or not (delivery is DEFAULT_DELIVERY or delivery.is_immediate)
+            or not can_respond_at_once(session)
+            or is_large(body)
+            or len(body) > services.max_body
+        ):
+            return None
+        try:
+            services.hosts.check(headers, head.scope)
+            services.keys.check(headers.get(b"authorization"), session.profile.wrong_key)
+            reply = respond_at_once(session, store, head.scope["path"], body)
+        except ApiError:
+            return None
+        if reply is None:
+            return None
+        entry = Entry(
+            session.clock.now(),
+            head.record(services.secrets, session.name, client),
+            body,
+            200,
+            reply.pieces,
+            reply.stream,
+            reply.request_id,
+            reply.details,
+        )
+        session.journal.add(entry)
+        services.access_log.add(entry)
+        pieces, date = reply.pieces, services.date_header(session)
+        if reply.stream:
+            if delivery.chunking == "coalesced":
+                pieces = (b"".join(pieces),)
+            return DirectReply(_STREAM_HEAD % (reply.request_id.encode(), date), pieces, True, entry)
+        values = reply.request_id.encode(), date, len(pieces[0])
+        return DirectReply(_REPLY_HEAD % values, pieces, False, entry)

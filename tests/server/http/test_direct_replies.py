@@ -1,0 +1,262 @@
+"""Direct replies: a request gets the same reply, whether it is answered at once or by the application.
+
+A server that has seen the head of a request answers the next one with the same head where it reads it; a request
+that comes in pieces goes to the application.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mockserver.profiles import load_profile
+from mockserver.replies.script import message_script
+from mockserver.server.access import ApiKeys
+from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.http import uvicorn_runner
+from mockserver.server.http.app import App
+from mockserver.server.http.services import Services
+from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.state.journal import Entry
+from mockserver.server.state.sessions import open_session
+from mockserver.server.stubs.matchers import build_matcher
+from tests.api_client import wait_until
+
+MODEL = "qwen3-max-2026-01-23"
+PROFILE = load_profile("qwen-2026-01")
+PATH = PROFILE.create_paths[0]
+TOOLS = [{"type": "function", "name": "get_time", "parameters": {"type": "object", "properties": {}}}]
+QUESTION = {"model": MODEL, "input": "How far is the moon?"}
+
+
+class Connection:
+    """A connection that sends requests as bytes."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(
+        self, body: Any, *, in_pieces: bool = False, pieces_at: tuple[int, ...] = (20, -5), head: str = ""
+    ) -> bytes:
+        """Send a request, whole or cut at these bytes, and return the reply with its head."""
+        request = _encode(body, head)
+        starts, ends = (0, *pieces_at), (*pieces_at, len(request))
+        pieces = [request[start:end] for start, end in zip(starts, ends, strict=True)]
+        for piece in pieces if in_pieces else [request]:
+            self.socket.sendall(piece)
+            time.sleep(0.01 * in_pieces)
+        return self.receive()
+
+    def receive(self) -> bytes:
+        received = b""
+        while not _is_complete(received):
+            data = self.socket.recv(1 << 16)
+            assert data, received
+            received += data
+        return received
+
+
+def _encode(body: Any, head: str = "") -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-mock\r\n{head}"
+    return f"{lines}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
+
+
+def _is_complete(reply: bytes) -> bool:
+    head, separator, body = reply.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    return bool(separator) and (len(body) == int(length[1]) if length else body.endswith(b"\r\n0\r\n\r\n"))
+
+
+@contextlib.contextmanager
+def connected(services: Services) -> Iterator[Connection]:
+    """A connection to a server with these services."""
+    server = ThreadedServer(App(services))
+    server.start()
+    try:
+        connection = Connection(int(server.url.rpartition(":")[2]))
+        with connection.socket:
+            yield connection
+    finally:
+        server.stop()
+
+
+def new_services(**members: Any) -> Services:
+    return Services(open_session(profile=PROFILE.name, seed=1), **members)
+
+
+@pytest.fixture
+def services() -> Services:
+    return new_services()
+
+
+@pytest.fixture
+def connection(services: Services) -> Iterator[Connection]:
+    with connected(services) as opened:
+        yield opened
+
+
+def _without_date(reply: bytes) -> bytes:
+    return re.sub(rb"date: .*\r\n", b"", reply)
+
+
+def _recorded(entry: Entry) -> tuple[Any, ...]:
+    head = (entry.method, entry.path, entry.headers, entry.session, entry.request_head.authorization)
+    return *head, entry.body, entry.status, tuple(entry.reply), entry.stream, entry.details, entry.request_id
+
+
+def test_replies_and_journal_are_those_of_the_application(services: Services) -> None:
+    bodies: list[Any] = [
+        QUESTION,
+        QUESTION,
+        {**QUESTION, "stream": True},
+        {**QUESTION, "tools": TOOLS},
+        {**QUESTION, "input": [{"role": "user", "content": "Hello"}], "store": False},
+        {**QUESTION, "instructions": "Be brief.", "max_output_tokens": 3, "temperature": 0},
+        {**QUESTION, "previous_response_id": "unknown"},
+        {**QUESTION, "input": 5},
+        {**QUESTION, "model": "gpt-5"},
+        {"model": MODEL},
+        b"{",
+        QUESTION,
+    ]
+    other = new_services()
+    with connected(services) as whole, connected(other) as pieces:
+        for _ in range(2):  # the heads are known in the second round
+            for body in bodies:
+                assert _without_date(whole.send(body)) == _without_date(pieces.send(body, in_pieces=True))
+        replies = [json.loads(each.send(QUESTION).partition(b"\r\n\r\n")[2]) for each in (whole, pieces)]
+        for _ in range(3):
+            turns = [
+                each.send({**QUESTION, "previous_response_id": reply["id"]}, in_pieces=each is pieces)
+                for each, reply in zip((whole, pieces), replies, strict=True)
+            ]
+            assert _without_date(turns[0]) == _without_date(turns[1])
+    recorded = [list(map(_recorded, each.default_session.journal)) for each in (services, other)]
+    assert recorded[0] == recorded[1]
+    assert len(recorded[0]) == 2 * len(bodies) + 4
+
+
+def test_head_and_body_may_come_apart(connection: Connection, services: Services) -> None:
+    for _ in range(4):
+        assert connection.send(QUESTION, in_pieces=True, pieces_at=(-len(json.dumps(QUESTION)),)).startswith(
+            b"HTTP/1.1 200"
+        )
+        assert connection.send(QUESTION).startswith(b"HTTP/1.1 200")
+    assert len(services.default_session.journal) == 8
+
+
+def test_a_head_without_its_body_is_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch, services: Services
+) -> None:
+    monkeypatch.setattr(uvicorn_runner, "BODY_TIMEOUT_SECONDS", 0.2)
+    with connected(services) as connection:
+        connection.send(QUESTION)
+        connection.send(QUESTION)
+        connection.socket.sendall(_encode(QUESTION)[: -len(json.dumps(QUESTION))])
+        assert connection.receive().startswith(b"HTTP/1.1 408")
+
+
+def _add_stub(services: Services) -> None:
+    matcher = build_matcher(contains="moon")
+    services.default_session.stubs.add(message_script("384,400 km"), matcher=matcher, times=None)
+
+
+def _add_fault(services: Services) -> None:
+    services.default_session.faults = (parse_fault("rate-limit"),)
+
+
+def _use_other_key(services: Services) -> None:
+    services.keys = ApiKeys(["sk-another-key"])
+
+
+def _allow_less(services: Services) -> None:
+    services.max_body = 10
+
+
+def _use_mock_headers(services: Services) -> None:
+    services.mock_headers = True
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_add_stub, b"384,400 km"),
+        (_add_fault, b'"status":"failed"'),
+        (_use_other_key, b"HTTP/1.1 401"),
+        (_allow_less, b"HTTP/1.1 413"),
+        (_use_mock_headers, b"HTTP/1.1 200"),
+    ],
+)
+def test_a_changed_setting_holds_at_once(
+    connection: Connection, services: Services, change: Callable[[Services], None], expected: bytes
+) -> None:
+    for _ in range(3):
+        assert b"384,400 km" not in connection.send(QUESTION)
+    change(services)
+    assert expected in connection.send(QUESTION)
+
+
+def test_special_headers_reach_the_application(connection: Connection) -> None:
+    for _ in range(3):
+        refused = connection.send(QUESTION, head="origin: https://elsewhere.example\r\n")
+        assert refused.startswith(b"HTTP/1.1 403")
+        assert connection.send(QUESTION, head="x-mock-session: other\r\n").startswith(b"HTTP/1.1 ")
+        assert connection.send(QUESTION, head="host: evil.example\r\n").startswith(b"HTTP/1.1 400")
+
+
+def test_several_requests_at_once_are_answered_in_order(connection: Connection) -> None:
+    first, second = connection.send(QUESTION), connection.send({**QUESTION, "input": "And the sun?"})
+    connection.socket.sendall(_encode(QUESTION) + _encode({**QUESTION, "input": "And the sun?"}))
+    received = b""
+    while received.count(b"HTTP/1.1 200") < 2 or not received.endswith(b"}"):
+        received += connection.socket.recv(1 << 16)
+    texts = [re.findall(rb'"text":"([^"]*)', each) for each in (first + second, received)]
+    assert len(texts[1]) == 2
+
+
+def test_a_stream_waits_for_a_client_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch, services: Services
+) -> None:
+    bind = uvicorn_runner.bind_socket
+
+    def bind_with_small_buffer(host: str, port: int) -> socket.socket:
+        listener = bind(host, port)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 10)
+        return listener
+
+    monkeypatch.setattr(uvicorn_runner, "bind_socket", bind_with_small_buffer)
+    stream, count, received = {**QUESTION, "stream": True}, 30, b""
+    with connected(services) as connection:
+        connection.send(stream)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 10)
+        for _ in range(count):
+            connection.socket.sendall(_encode(stream))
+            time.sleep(0.005)  # a request that arrives with the next one is no direct one
+        while received.count(b"\r\n0\r\n\r\n") < count:
+            received += connection.socket.recv(1 << 16)
+    journal = list(services.default_session.journal)[1:]
+    bodies = [each.partition(b"\r\n\r\n")[2] for each in received.split(b"\r\n0\r\n\r\n")]
+    assert [re.sub(rb"(\r\n)?[0-9a-f]+\r\n", b"", each) for each in bodies[:-1]] == [
+        b"".join(each.reply) for each in journal
+    ]
+    assert not any(each.left for each in journal)
+
+
+def test_a_reset_after_a_direct_reply_is_recorded(connection: Connection, services: Services) -> None:
+    for _ in range(3):
+        connection.send(QUESTION)
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.socket.close()
+    journal = services.default_session.journal
+    wait_until(lambda: journal.last.left)
+    assert [each.left for each in journal] == [False, False, True]
