@@ -21,9 +21,10 @@ from mockserver.profiles import load_profile, profile_names
 from mockserver.reports.rule_page import render_rule_page
 from mockserver.server.admin import add_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
+from mockserver.server.console.copied_requests import read_request
 from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.console.feed import send_feed
-from mockserver.server.console.snippets import SNIPPETS, read_request
+from mockserver.server.console.snippets import SNIPPETS
 from mockserver.server.delivery.chunking import parse_chunking
 from mockserver.server.delivery.faults.catalogue import catalogue
 from mockserver.server.delivery.options import Delivery

@@ -7,73 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pprint import pformat
 from shlex import quote
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from mockserver.contract.detection import detect_content
+from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.reports.formatting import indent_json
-from mockserver.server.journal_entries import incoming_request
-from mockserver.server.state.journal import Entry
-from mockserver.server.state.sessions import Session
-from mockserver.wire import json, sse
-from mockserver.wire.redaction import redact, redact_body
+from mockserver.server.console.copied_requests import CopiedRequest
+from mockserver.wire import json
 
-__all__ = ["SNIPPETS", "CopiedRequest", "read_request"]
-
-
-class CopiedRequest(NamedTuple):
-    """What a snippet needs to know of a request, without keys."""
-
-    url: str
-    """The base URL of the session."""
-    path: str
-    """The path below the base URL, or the whole path if it is not below it."""
-    name: str
-    """A name for the test or exchange."""
-    body: Mapping[str, Any]
-    prompt: str
-    output: tuple[Mapping[str, Any], ...]
-    """The output items of the reply."""
-    profile: str
-
-
-def read_request(session: Session, number: int, entry: Entry, server_url: str) -> CopiedRequest | None:
-    """Read an entry; None if its body is not a JSON object."""
-    body = json.loads_or_none(redact_body(entry.body.decode(errors="replace"), entry.secrets).encode())
-    if not isinstance(body, dict):
-        return None
-    request = incoming_request(entry, session.profile)
-    base = session.profile.base_path
-    for each in session.profile.base_paths:
-        base = each if entry.path.startswith(f"{each}/") else base
-    prefix = server_url + ("" if session.name == "default" else f"/s/{session.name}")
-    below = entry.path.startswith(f"{base}/")
-    return CopiedRequest(
-        prefix + base if below else prefix,
-        entry.path.removeprefix(base) if below else entry.path,
-        f"request_{number}",
-        body,
-        redact(entry.unmasked_prompt, entry.secrets) if request else "",
-        tuple(
-            _output_items(redact_body(b"".join(entry.reply).decode(errors="replace"), entry.secrets).encode())
-        ),
-        session.profile.name,
-    )
-
-
-def _output_items(reply: bytes) -> Iterator[Mapping[str, Any]]:
-    """The output items of a reply of the Responses API; none for anything else."""
-    value: Any = json.loads_or_none(reply)
-    if value is None and detect_content(reply).kind == "stream":
-        last = next((each.data for each in reversed(sse.decode_frames(reply)) if each.data), "")
-        event = json.loads_or_none(last.encode())
-        value = event.get("response") if isinstance(event, dict) else None
-    output = value.get("output") if isinstance(value, dict) else None
-    yield from (each for each in output or () if isinstance(each, dict))
-
-
-def _message_text(output: tuple[Mapping[str, Any], ...]) -> str:
-    parts = [part for item in output if item.get("type") == "message" for part in item.get("content") or ()]
-    return "".join(part.get("text") or "" for part in parts if isinstance(part, dict))
+__all__ = ["SNIPPETS"]
 
 
 def _curl(request: CopiedRequest) -> str:
@@ -86,46 +27,105 @@ def _curl(request: CopiedRequest) -> str:
 
 
 def _exchange(request: CopiedRequest) -> str:
-    """An exchange file that answers the same prompt with the same items."""
+    """An exchange file that gives the same answer to the same prompt."""
     exchange = {
         "format": 1,
         "name": request.name,
         "profile": request.profile,
         "request": request.body,
-        "match": {"prompt": request.prompt} if request.prompt else {},
-        "reply": {"script": {"items": [*_script_items(request.output)] or [_PLACEHOLDER]}},
+        **({"match": request.prompt} if request.prompt else {}),
+        "reply": request.reply.content,
+        **({"delivery": request.reply.delivery} if request.reply.delivery else {}),
     }
     return indent_json(json.dumps(exchange).decode()) + "\n"
 
 
-_PLACEHOLDER = {"type": "message", "text": "Write the reply of the model here."}
-
-
-def _script_items(output: tuple[Mapping[str, Any], ...]) -> Iterator[dict[str, Any]]:
-    for item in output:
-        if item.get("type") == "message":
-            yield {"type": "message", "text": _message_text((item,))}
-        elif item.get("type") == "function_call":
-            yield {"type": "function_call", "name": item.get("name"), "arguments": item.get("arguments")}
-
-
 def _pytest(request: CopiedRequest) -> str:
     """A test that passes: it configures the reply, sends the request and checks the reply."""
-    calls = [item for item in request.output if item.get("type") == "function_call"]
-    text = _message_text(request.output)
-    replies = [f"FunctionCall({item['name']!r}, {item['arguments']!r})" for item in calls] or [repr(text)]
-    lines = ["from mockserver import FunctionCall", "", ""] if calls else []
-    lines += [
-        f"def test_{request.name}(responses_server):",
-        *([f"    responses_server.reply({', '.join(replies)})"] if calls or text else []),
-        "    client = responses_server.httpx()",
+    reply = _python_reply(request.reply.content)
+    before = _earlier_turn(request)
+    body = [
+        *([] if request.is_refused else [f"    responses_server.reply({reply})"]),
         f"    body = {_python_value(request.body, 11)}",
-        f"    reply = client.post({request.path!r}, json=body)",
-        "    assert reply.status_code == 200, reply.text",
+        *(["    body['previous_response_id'] = earlier['id']"] if before else []),
+        f"    reply = client.post({_path_in_test(request)!r}, json=body)",
+        f"    assert reply.status_code == {request.reply.status}, reply.text",
+        *_assertions(request),
     ]
-    for expected in [str(item["name"]) for item in calls] or [text] * bool(text):
-        lines.append(f"    assert {_json_text(expected)!r} in reply.text")
-    return _joined(lines)
+    chat = "base_url=responses_server.chat_base_url" if request.is_chat else ""
+    mark = _mark(request)
+    uses_calls = any("FunctionCall(" in each for each in (reply * (not request.is_refused), *before))
+    imports = [
+        *(["import pytest"] if mark else []),
+        *(["from mockserver import FunctionCall"] if uses_calls else []),
+    ]
+    return _joined(
+        [
+            *"\n\n".join(imports).splitlines(),
+            *([""] * 2 if imports else []),
+            *mark,
+            f"def test_{request.name}(responses_server):",
+            f"    client = responses_server.httpx({chat})",
+            *before,
+            *body,
+        ]
+    )
+
+
+def _mark(request: CopiedRequest) -> list[str]:
+    """The decorator for a test of another profile, or of a request that violates the contract."""
+    arguments = [f"profile={request.profile!r}"] if request.profile != DEFAULT_PROFILE else []
+    arguments += [f"allow={[*request.broken_rules]!r}"] if request.broken_rules else []
+    return [f"@pytest.mark.responses({', '.join(arguments)})"] if arguments else []
+
+
+def _path_in_test(request: CopiedRequest) -> str:
+    return "/chat/completions" if request.is_chat else request.path
+
+
+def _earlier_turn(request: CopiedRequest) -> list[str]:
+    """Lines that make the turn which the request continues."""
+    if not isinstance(request.body.get("previous_response_id"), str):
+        return []
+    items = request.body.get("input")
+    outputs = [
+        each["call_id"]
+        for each in (items if isinstance(items, list) else ())
+        if isinstance(each, dict) and each.get("type") == "function_call_output" and "call_id" in each
+    ]
+    calls = [f"FunctionCall('an_earlier_call', '{{}}', {each!r})" for each in outputs]
+    body = {"model": request.body.get("model"), "input": "The turn before."}
+    return [
+        f"    responses_server.reply({', '.join(calls) or repr('The reply before.')})",
+        f"    earlier = client.post({request.path!r}, json={body!r}).json()",
+    ]
+
+
+def _python_reply(content: Any) -> str:
+    """The arguments of `reply()`: a text, calls of functions, or an object as in a file."""
+    is_script = isinstance(content, dict) and [*content] == ["script"]
+    items = [*map(_with_text, content["script"]["items"])] if is_script else []
+    if items and [*content["script"]] == ["items"]:
+        if len(items) == 1 and items[0]["type"] == "message":
+            return repr(items[0]["text"])
+        if all(each["type"] == "function_call" for each in items):
+            return ", ".join(f"FunctionCall({each['name']!r}, {each['arguments']!r})" for each in items)
+        return _python_value(items, 27)
+    return _python_value(content, 27)
+
+
+def _with_text(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item without the pieces in which a stream sent its text."""
+    text = {"text": "".join(item["chunks"])} if "chunks" in item else {}
+    return {**{name: each for name, each in item.items() if name != "chunks"}, **text}
+
+
+def _assertions(request: CopiedRequest) -> Iterator[str]:
+    # The chunks of a completion cut its text, and the reasons of an error are the service's.
+    if request.is_chat or request.is_refused:
+        return
+    for text in filter(None, request.reply.texts):
+        yield f"    assert {_json_text(text)!r} in reply.text"
 
 
 def _joined(lines: list[str]) -> str:

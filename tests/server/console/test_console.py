@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mockserver import MockServer
 from mockserver.contract.rules import load_rules
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
@@ -376,6 +378,88 @@ def test_a_copied_exchange_answers_the_same(browser: httpx.Client, tmp_path: Pat
     assert checked.returncode == 0, checked.stderr
     stub = json.loads((tmp_path / "copied.json").read_text(encoding="utf-8"))
     assert stub["reply"]["script"]["items"] == [{"type": "message", "text": text}]
+
+
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+#: Stubs and the requests that they answer; without a stub the server answers by itself.
+COPIED: list[tuple[Any, dict[str, Any]]] = [
+    ("Hello from a stub", {"input": "A text"}),
+    ("Hello from a stub", {"input": "A text, with a tool", "tools": [{"type": "web_search"}]}),
+    ({"error": "rate-429"}, {"input": "An error"}),
+    ({"text": "Cut off", "fault": "cut-after,after=2"}, {"input": "A fault", "stream": True}),
+    ({"text": "Once upon a", "incomplete": True}, {"input": "An incomplete reply"}),
+    ([{"reasoning": "Hm."}, {"type": "web_search"}, "Found."], {"input": "Items", "stream": True}),
+    (
+        {"function_call": {"name": "f", "arguments": "{"}, "invalid": True},
+        {"input": "Broken", "tools": [FUNCTION]},
+    ),
+    ({"body": {"object": "response", "output": []}, "invalid": True}, {"input": "A body"}),
+    (None, {"input": "A request that is invalid", "temperature": 9}),
+    (None, {"input": "A call", "tools": [FUNCTION]}),
+    (None, {"input": [{"role": "user", "content": "A list"}], "stream": True}),
+]
+
+
+@pytest.fixture
+def copied(browser: httpx.Client, services: Services) -> list[dict[str, Any]]:
+    """The bodies of requests that the console can copy; the last continues the first."""
+    bodies = []
+    first = ""
+    for reply, members in [*COPIED, ("Again.", {"input": "The next turn"})]:
+        if reply is not None:
+            browser.post("/_mock/stubs", json={"reply": reply}, headers=CHANGE)
+        body = {"model": MODEL, **members}
+        if members["input"] == "The next turn":
+            body["previous_response_id"] = first
+        with suppress(httpx.RemoteProtocolError):
+            sent = browser.post("/v1/responses", json=body, headers={"authorization": f"Bearer {KEY}"})
+            first = first or sent.json()["id"]
+        bodies.append(body)
+    assert len(services.default_session.journal) == len(bodies)
+    return bodies
+
+
+@pytest.mark.slow
+def test_copied_tests_pass_whatever_the_reply_was(
+    browser: httpx.Client, pytester: pytest.Pytester, copied: list[dict[str, Any]], services: Services
+) -> None:
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+    later = {"model": "qwen3.7-plus", "input": "Hi"}
+    browser.put("/_mock/sessions/later", json={"profile": "qwen-2026-09"}, headers=CHANGE)
+    for path, body in (
+        ("/compatible-mode/v1/chat/completions", chat),
+        ("/compatible-mode/v1/chat/completions", {**chat, "stream": True}),
+        ("/s/later/compatible-mode/v1/responses", later),
+    ):
+        sent = browser.post(path, json=body, headers={"authorization": f"Bearer {KEY}"})
+        assert sent.status_code == 200, sent.text
+    numbers = range(1, len(services.default_session.journal) + 1)
+    files = {f"test_copied_{number}": snippet(browser, "pytest", number) for number in numbers}
+    files["test_later"] = browser.get("/_mock/console/exchanges/later/1/pytest").text
+    pytester.makepyfile(**files)
+
+    run_pytest_process(pytester).assert_outcomes(passed=len(files))
+
+
+def test_copied_exchanges_give_the_same_answers(
+    browser: httpx.Client, tmp_path: Path, copied: list[dict[str, Any]], services: Services
+) -> None:
+    def without_ids(text: str) -> str:
+        return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|call_[0-9a-f]+|\d{10}", "*", text)
+
+    sent = [b"".join(each.reply).decode() for each in services.default_session.journal]
+    for number in range(1, len(copied) + 1):
+        (tmp_path / f"{number:02}.json").write_text(snippet(browser, "exchange", number), encoding="utf-8")
+
+    with MockServer(exchanges=tmp_path, model=MODEL) as server, server.httpx() as client:
+        for body, reply in zip(copied, sent, strict=True):
+            if "previous_response_id" in body:
+                continue
+            with suppress(httpx.RemoteProtocolError):
+                client.post("/responses", json=body)
+            again = server.journal.last
+            assert without_ids(b"".join(again.reply).decode()) == without_ids(reply), body
+            assert "temperature" in body or again.exchange == f"request_{len(server.journal)}"
 
 
 def test_a_server_without_a_console_has_no_such_path(stranger: httpx.Client) -> None:
