@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from docs.generate import FOLDER, PAGES
+from docs.site_hooks import REPOSITORY_PAGES
 from mockserver.contract.rules import load_all_rules
 from mockserver.profiles import load_profile
 from mockserver.replies.generated_scripts import complete_tool_call
@@ -40,3 +41,12 @@ def test_the_page_about_verify_shows_the_plan() -> None:
     command = [sys.executable, "-m", "mockserver", *shown[1].split(), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stderr.startswith(shown[2])
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """`mkdocs build --strict` fails on a page that is not."""
+    listed = re.findall(
+        r"^ +- (?:.*: )?([\w/-]+\.md)$", (FOLDER.parent / "mkdocs.yml").read_text("utf-8"), re.MULTILINE
+    )
+    pages = [file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.md")]
+    assert sorted(listed) == sorted({*pages, *REPOSITORY_PAGES.values()})

@@ -78,6 +78,15 @@ def wheel(distributions: Path) -> Path:
     return wheel
 
 
+@pytest.fixture(scope="session")
+def site_packages(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that contains only the wheel."""
+    folder = tmp_path_factory.mktemp("site")
+    install = ("install", "--no-deps", "--no-index", "--target", folder, wheel)
+    run_checked(sys.executable, "-m", "pip", *install, cwd=folder)
+    return folder
+
+
 def wait_until(condition: Callable[[], Any], description: str, seconds: float = 60) -> None:
     """Poll for a condition; AssertionError if it is not met in time."""
     deadline = time.monotonic() + seconds

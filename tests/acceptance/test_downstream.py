@@ -7,38 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from tests import traffic_recorder
-from tests.acceptance.conftest import ROOT, StartServer, environment_python, isolated_environment, run_checked
+from tests.acceptance.conftest import ROOT, StartServer, environment_python, isolated_environment
 
 EXAMPLE = ROOT / "examples" / "downstream"
 RECORDER = ROOT / "tests" / "recorder"
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def site_packages(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that contains only the wheel."""
-    folder = tmp_path_factory.mktemp("site")
-    run_checked(
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--no-index",
-        "--target",
-        folder,
-        wheel,
-        cwd=folder,
-    )
-    return folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from langchain_openai import ChatOpenAI  # type: ignore[import-not-found]
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 # snippet
 import os
 
-from langchain_openai import ChatOpenAI  # type: ignore[import-not-found]
+from langchain_openai import ChatOpenAI
 
 model = ChatOpenAI(
     model="qwen3-max-2026-01-23",
@@ -19,7 +19,7 @@ model = ChatOpenAI(
 import asyncio
 from typing import Any
 
-from langchain_core.messages import HumanMessage, ToolMessage  # type: ignore[import-not-found]
+from langchain_core.messages import HumanMessage, ToolMessage
 
 from tests.acceptance.clients.city import City
 from tests.acceptance.clients.driver import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 # snippet
 import os
 
-from agents import Agent, OpenAIResponsesModel, set_tracing_disabled  # type: ignore[import-not-found]
+from agents import Agent, OpenAIResponsesModel, set_tracing_disabled
 from openai import AsyncOpenAI
 
 client = AsyncOpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key=os.environ["OPENAI_API_KEY"])
