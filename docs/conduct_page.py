@@ -30,6 +30,7 @@ The check is off unless you ask for it, so that no test fails that passed before
 | pytest, one test | `@pytest.mark.responses(conduct=True)`, or `conduct=False` to leave it out |
 | Python | `server.check(conduct=True)` raises ContractError; `server.conduct_findings()` lists all findings |
 | any command | `mockserver run --conduct -- npm test` |
+| each case of a client | `mockserver fuzz --conduct -- ./client`, `assert_client_conforms(ask, conduct=True)` |
 | HTTP | `GET /_mock/sessions/NAME/verdict?conduct=true` also has all findings in `conduct` |
 
 Errors fail a test; warnings do so with `fail_on="warning"`. `allow=["RTY-003"]` accepts a rule. A finding has the
@@ -73,6 +74,17 @@ Nobody but the test knows when a client was told to stop. `server.assert_left()`
 client has disconnected, and fails if it stays or reads the reply to its end. `server.mark_stopped()` only says it, and
 the verdict at the end judges it (ABT-001, ABT-002). `entry.left_at` is when the client disconnected, by the session's
 clock, and None if it had the whole reply.
+
+A test in any language says it over HTTP. `timeout` is how many seconds to wait for the client to disconnect, 0 by
+default; the reply has `left_at`:
+
+```sh
+curl -H "x-mock-admin-token: $TOKEN" "$MOCK/_mock/sessions/default/stopped" -d '{"timeout": 5}'
+curl -H "x-mock-admin-token: $TOKEN" "$MOCK/_mock/sessions/default/verdict?conduct=true"
+```
+
+It is about the latest request of the journal, or with `"request": 3` about the third. A request is in the journal when
+its reply begins: with `delay_ms`, or a reply function that takes its time, not before.
 
 ## What counts as a retry
 

@@ -6,6 +6,7 @@ import random
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,11 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
     type=Choice(["exit", "text"]),
     default="exit",
     help="exit: status 0 means success; text: standard output must also be the text of the reply.",
+)
+@option(
+    "--conduct",
+    is_flag=True,
+    help="Check also what the command does over the requests of a case: retries, context.",
 )
 @option("--skip", multiple=True, metavar="KIND", help="Leave out a kind of case; can be repeated.")
 @option(
@@ -98,7 +104,12 @@ def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     profile, model = load_profile(options["profile"]), options["model"] or ""
     processes = ClientProcesses()
     models = AnyModel() if model not in ("", *profile.models) else None
-    with CaseServer(profile=profile.name, rendering=options["rendering"], models=models) as server:
+    with CaseServer(
+        profile=profile.name,
+        rendering=options["rendering"],
+        models=models,
+        checks_conduct=options["conduct"],
+    ) as server:
         runner = CommandRunner(
             command, server, processes, options["timeout"], options["expect"] == "text", model
         )
@@ -122,6 +133,7 @@ def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     if failure is None:
         print(f"passed: case {plan.id}, {outcome.end_reason}")
         print("\n".join(describe_case(plan, runner.server.context)))
+        _print_conduct(Counter(each.rule for _, each in outcome.conduct))
         return 0
     _print_failing_case(FailingCase(plan, outcome, failure), runner, options)
     return 1
@@ -140,6 +152,7 @@ def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
         failing = search.run(load_saved_plans(options["cases"], profile.name))
     if failing is None:
         print(f"No failing case: {search.cases_run} cases in {time.monotonic() - started:.1f} s, seed {seed}")
+        _print_conduct(search.conduct_counts)
         return 0
     payloads = payloads_before_fault(failing.plan, runner.server.context)
     try:
@@ -150,6 +163,15 @@ def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     counts = f"{failing.cases_run} cases to find it, {failing.shrink_runs} to shrink it"
     print(f"{counts}; {time.monotonic() - started:.1f} s, seed {seed}")
     return 1
+
+
+def _print_conduct(counts: Counter[str]) -> None:
+    """Print the findings about conduct that are no failures, by rule."""
+    from mockserver.contract.rules import load_conduct_rules
+
+    for name, count in sorted(counts.items()):
+        rule = load_conduct_rules()[name]
+        print(f"Conduct {name} ({rule.severity}) in {count} case{'s' * (count > 1)}: {rule.title}")
 
 
 def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, options: dict[str, Any]) -> None:
@@ -175,6 +197,7 @@ def _replay_command(case_id: str, command: Sequence[str], options: dict[str, Any
     """The command that plays a case again."""
     named = (("profile", DEFAULT_PROFILE), ("rendering", "wire"), ("model", None), ("expect", "exit"))
     options_text = [f"--{name}={options[name]}" for name, usual in named if options[name] != usual]
+    options_text += ["--conduct"] * options["conduct"]
     options_text += [f"--timeout={options['timeout']:g}"] if options["timeout"] != 10 else []
     options_text += [f"--cases={options['cases']}"] if options["cases"] != Path(".mockserver/cases") else []
     options_text += [f"--mask={each}" for each in given_masks()]

@@ -12,9 +12,9 @@ from mockserver.contract.conduct.check import check_conduct
 from mockserver.contract.findings import NumberedFinding
 from mockserver.contract.formatting import redact_finding
 from mockserver.ids import request_digest
-from mockserver.server.state.journal import ClientAddress, Entry
+from mockserver.server.state.journal import ClientAddress, Entry, Journal
 
-__all__ = ["check_entries"]
+__all__ = ["check_entries", "check_journal"]
 
 
 def check_entries(numbered: Iterable[tuple[int, Entry]]) -> list[NumberedFinding]:
@@ -26,6 +26,11 @@ def check_entries(numbered: Iterable[tuple[int, Entry]]) -> list[NumberedFinding
         NumberedFinding(number, redact_finding(finding, entries[number].secrets))
         for number, finding in check_conduct(attempts)
     ]
+
+
+def check_journal(journal: Journal) -> list[NumberedFinding]:
+    """The findings about the conduct of a client, from a session's journal."""
+    return check_entries(enumerate(journal, start=journal.dropped_count + 1))
 
 
 def _attempt(number: int, entry: Entry, connections: dict[int, ConnectionTimes]) -> Attempt:

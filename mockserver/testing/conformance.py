@@ -35,7 +35,7 @@ from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, 
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
 from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, edge_case_plans, requested_features
 from mockserver.testing.fuzzing.diagnosis import find_cause
-from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
+from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome, find_conduct_failure
 from mockserver.testing.fuzzing.search import FailingCase, Search
 from mockserver.testing.strategies.scripts import script_statuses
 
@@ -101,13 +101,15 @@ def assert_client_conforms(
     seed: int = 0,
     timeout: float = 10.0,
     skip: Collection[str] = (),
+    conduct: bool = False,
 ) -> Capabilities:
     """Play a client everything it must understand or reject, and return what it can do.
 
     The cases are the documented exchanges in every rendering, the known edge cases, `examples` drawn replies
     (arbitrary chunking, keep-alives, unknown events, null and absent members …), and every fault, for which a
     correct client raises. A case may take `timeout` seconds. `skip` names faults and variations to leave out,
-    as in `mockserver fuzz --skip`. ContractError shows the failing cases, with the smallest of the drawn
+    as in `mockserver fuzz --skip`. `conduct`: check also what the client does over several
+    requests, such as its retries. ContractError shows the failing cases, with the smallest of the drawn
     replies that fails; ConfigurationError means that `client` returns no text. While it runs, `NO_PROXY` has the
     server's host.
     """
@@ -116,8 +118,11 @@ def assert_client_conforms(
         raise ConfigurationError(
             f"cannot skip {unknown[0]!r}{choose_from(unknown[0], (*CASE_FAULTS, *LEGAL_VARIATIONS))}"
         )
-    with CaseServer(profile=profile, rendering=rendering) as server, bypass_proxies(server.url):
-        run = _ConformanceRun(CallableRunner(client, server, timeout), server, skip)
+    with (
+        CaseServer(profile=profile, rendering=rendering, checks_conduct=conduct) as server,
+        bypass_proxies(server.url),
+    ):
+        run = _ConformanceRun(CallableRunner(client, server, timeout), server, skip, conduct)
         run.observe_requests()
         run.run_documented_exchanges(rendering)
         run.run_cases(
@@ -183,6 +188,7 @@ class _ConformanceRun:
     run_client: CallableRunner
     server: CaseServer
     skip: Collection[str]
+    checks_conduct: bool
     failures_by_plan: dict[CasePlan, Failure | None] = field(default_factory=dict)
     failures: list[ConformanceFailure] = field(default_factory=list)
     features: RequestedFeatures = field(default_factory=RequestedFeatures)
@@ -221,7 +227,7 @@ class _ConformanceRun:
             for stream in self.features.stream_modes
         ]
         for name in dict.fromkeys((rendering, *_available_renderings(profile))):
-            with CaseServer(profile=profile, rendering=name) as server:
+            with CaseServer(profile=profile, rendering=name, checks_conduct=self.checks_conduct) as server:
                 run_client = CallableRunner(self.run_client.client, server, self.run_client.timeout)
                 for plan in plans:
                     if _is_within_features(plan, self.features):
@@ -274,7 +280,7 @@ class _ConformanceRun:
             return Capability("multi-turn", "not tried", "the callable has no parameter `follow_up`")
         plan = CasePlan(Script((Message(("Remember this.",)),)), self.features.stream_modes[0])
         outcome = self.run_client.run_follow_up(plan)
-        failure = _check_follow_up(outcome, self.server)
+        failure = _check_follow_up(outcome, self.server) or find_conduct_failure(outcome)
         if failure is None:
             return Capability("multi-turn", "yes", "the next turn continues the previous one")
         self._add_failure(FailingCase(plan, outcome, failure), self.run_client)

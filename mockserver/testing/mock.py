@@ -214,11 +214,10 @@ class MockBase(ABC):
         Findings of every severity; `check(conduct=True)` raises those that fail a test. `docs/conduct.md` lists
         the rules.
         """
-        from mockserver.server.conduct import check_entries  # only for those who ask for it
+        from mockserver.server.conduct import check_journal  # only for those who ask for it
 
         self._wait_until_idle()
-        journal = self._session.journal
-        return check_entries(enumerate(journal, start=journal.dropped_count + 1))
+        return check_journal(self._session.journal)
 
     def check(self, *, allow: Iterable[str] = (), conduct: bool | None = None) -> None:
         """Raise what the pytest plugin would fail a test with now: for tests without the plugin.

@@ -73,7 +73,7 @@ def assert_left(entry: Entry, timeout: float, raise_if_crashed: Callable[[], Non
     """The entry once its client has left; AssertionError after `timeout` seconds, or if the reply is complete."""
     __tracebackhide__ = True
     end = monotonic() + timeout
-    while not entry.left:
+    while not (entry.left and entry.end is not None):
         raise_if_crashed()
         if monotonic() >= end:
             state = "has read the reply to its end" if entry.end is not None else "is still connected"

@@ -157,6 +157,51 @@ def test_requests_of_the_client_are_checked(tmp_path: Path) -> None:
     assert "/temperature" in ran.stdout
 
 
+RETRIES_AT_ONCE = """\
+from urllib.error import HTTPError
+for attempt in range(2):
+    try:
+        answer = ask(stream=os.environ['MOCKSERVER_STREAM'] == '1')
+        sys.exit(0)
+    except HTTPError as error:
+        print(error.code, file=sys.stderr)
+sys.exit(1)
+"""
+
+
+@pytest.mark.slow
+def test_conduct_is_checked_if_asked_for(tmp_path: Path) -> None:
+    command = write_client(tmp_path, RETRIES_AT_ONCE)
+    kinds = sorted({*FAULT_KINDS, *VARIATIONS} - {"refused"})
+    options = ["--examples", "1", *(argument for kind in kinds for argument in ("--skip", kind))]
+
+    found = run_fuzz(tmp_path, "--conduct", *options, "--", *command)
+
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "FAILED: conduct RTY-003: a rejected request is not repeated\n" in found.stdout
+    assert (
+        "Cause:  a rule about several requests is not kept: A request that was answered with" in found.stdout
+    )
+    assert "was rejected with 400 before, as request 1 (got 400) [request 2]\n" in found.stdout
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+    assert f"Replay: mockserver fuzz --conduct --replay {kept.stem} -- " in found.stdout
+    replay = ("--replay", kept.stem, "--", *command)
+    assert run_fuzz(tmp_path, "--conduct", *replay).returncode == 1
+    assert run_fuzz(tmp_path, *replay).returncode == 0
+
+
+@pytest.mark.slow
+def test_conduct_that_is_no_error_is_counted(tmp_path: Path) -> None:
+    command = write_client(tmp_path, "sys.exit(json.loads(ask())['status'] == 'failed')\n")
+    kinds = sorted({*FAULT_KINDS, *VARIATIONS} - {"failed"})
+    options = ["--examples", "1", *(argument for kind in kinds for argument in ("--skip", kind))]
+
+    ran = run_fuzz(tmp_path, "--conduct", *options, "--", *command)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "\nConduct RTY-007 (info) in 1 case: a failed response is retried\n" in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("body", "cause"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import KEY, ServerProcess, StartServer, require_program
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, require_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -127,6 +127,35 @@ def test_a_verdict_on_conduct_over_http(start_server: StartServer) -> None:
         assert [(each["request"], each["rule"]) for each in verdict["conduct"]] == [(2, "RTY-003")]
         assert admin.get(url, params={"conduct": "maybe"}).status_code == 400
         assert [each["left_at"] for each in admin.get("/_mock/journal").json()["entries"]] == [None] * 3
+
+
+def test_a_client_is_told_to_stop_over_http(start_server: StartServer) -> None:
+    server = start_server("--admin", "--seed", "1")
+    with admin_client(server, token_file(server).read_text()) as admin:
+
+        def rules() -> list[tuple[int, str]]:
+            verdict = admin.get("/_mock/sessions/default/verdict", params={"conduct": "true"}).json()
+            return [(each["request"], each["rule"]) for each in verdict["conduct"]]
+
+        url = "/_mock/sessions/default/stopped"
+        assert admin.post(url).json()["request"] is None
+        assert admin.post(url, json={"request": 1}).status_code == 400
+        assert admin.post("/_mock/sessions/nobody/stopped").status_code == 404
+        server.create("Hi")
+        told = admin.post(url).json()
+        assert (told["request"], told["left_at"]) == (1, None)
+        assert told["end"] <= told["stopped_at"]
+        assert rules() == [(1, "ABT-001")]
+        slow = {"reply": {"chunks": ["One ", "two "] * 300, "pace": "model:0,1"}}
+        assert admin.post("/_mock/stubs", json=slow).status_code == 200
+        body = {"model": MODEL, "input": "Count.", "stream": True}
+        with server.client.stream("POST", "/responses", json=body):
+            assert admin.post(url).json() == {**told, "request": 2, "end": None}
+            assert rules() == [(1, "ABT-001"), (2, "ABT-002")]
+        told = admin.post(url, json={"request": 2, "timeout": 60}).json()
+        assert told["end"] is not None
+        assert told["left_at"] is not None
+        assert rules() == [(1, "ABT-001")]
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -20,7 +20,7 @@ FEW_CASES: dict[str, Any] = {"examples": 4, "timeout": 5.0, "skip": ["stalled"]}
 
 @pytest.mark.slow
 def test_a_correct_client_passes_with_its_capabilities() -> None:
-    table = assert_client_conforms(CorrectClient().ask, **FEW_CASES)
+    table = assert_client_conforms(CorrectClient().ask, **FEW_CASES, conduct=True)
 
     verdicts = {row.name: row.verdict for row in table.rows}
     assert verdicts == {
@@ -68,6 +68,37 @@ def test_a_client_must_time_out_on_a_stalled_stream() -> None:
 class FirstItemClient(CorrectClient):
     def output_text(self, response: dict[str, Any]) -> str:
         return str(response["output"][0]["content"][0]["text"])
+
+
+class ClientThatRepeatsItself(CorrectClient):
+    def request_events(self, *arguments: Any) -> Iterator[dict[str, Any]]:
+        try:
+            yield from super().request_events(*arguments)
+        except httpx.HTTPStatusError:
+            yield from super().request_events(*arguments)
+
+    def fetch_response(self, client: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        if "previous_response_id" in body:
+            history = [{"role": "user", "content": each} for each in ("Hello!", body["input"])]
+            body = {**body, "input": history}
+        return super().fetch_response(client, url, body)
+
+
+@pytest.mark.slow
+def test_conduct_is_checked_if_asked_for() -> None:
+    cases: dict[str, Any] = {
+        "examples": 1,
+        "skip": ["stalled", "cut", "closed", "error", "dropped", "empty", "cuts", "long"],
+    }
+
+    with pytest.raises(ContractError, match=r"conduct RTY-003: a rejected request is not repeated") as failed:
+        assert_client_conforms(ClientThatRepeatsItself().ask, **cases, conduct=True)
+
+    assert {finding.failure.kind for finding in failed.value.findings} == {
+        "conduct RTY-001",
+        "conduct RTY-003",
+        "conduct CTX-001",
+    }
 
 
 @pytest.mark.slow

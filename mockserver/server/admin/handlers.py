@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
-from anyio import to_thread
+from anyio import move_on_after, sleep, to_thread
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.findings import NumberedFinding
@@ -18,6 +18,7 @@ from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.server.admin.operations import (
     EXCHANGE_SCHEMA,
     OPERATIONS,
+    OPTIONAL_BODIES,
     STUBS_SCHEMA,
     parse_value,
     require_parts,
@@ -31,7 +32,7 @@ from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
 from mockserver.server.large_bodies import is_large, run_beside_loop
-from mockserver.server.state.journal import Entry
+from mockserver.server.state.journal import Entry, Journal
 from mockserver.server.state.rate_limits import parse_limits
 from mockserver.server.state.session_registry import (
     SESSION_PATH_PREFIX,
@@ -49,6 +50,8 @@ __all__ = ["ADMIN_HANDLERS"]
 
 #: Entries on a page of the journal: the default and the maximum.
 _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1_000
+#: Seconds between two looks at whether a client has left.
+_POLL_SECONDS = 0.01
 
 OperationFunction = Callable[[HttpRequest, Any], Awaitable[Any]]
 
@@ -133,9 +136,7 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     after = _parse_number(query, "after", 0, (0, 1 << 53))
     limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
     await _wait_for_fallback(request)
-    journal = request.session.journal
-    if not journal.is_enabled:
-        raise ConfigurationError("the server keeps no journal: it was started with --load")
+    journal = _enabled_journal(request.session)
     numbered = list(enumerate(journal, start=journal.dropped_count + 1))
     remaining = [(number, entry) for number, entry in numbered if number > after]
     page = remaining[:limit]
@@ -145,6 +146,12 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
         "last": page[-1][0] if page else None,
         "has_more": len(remaining) > len(page),
     }
+
+
+def _enabled_journal(session: Session) -> Journal:
+    if not session.journal.is_enabled:
+        raise ConfigurationError("the server keeps no journal: it was started with --load")
+    return session.journal
 
 
 def _parse_query(request: HttpRequest) -> Mapping[str, list[str]]:
@@ -249,6 +256,29 @@ def _violation_objects(numbered: Iterable[NumberedFinding]) -> list[dict[str, An
         }
         for number, finding in numbered
     ]
+
+
+async def _stop_client(request: HttpRequest, value: Any) -> Any:
+    session = _existing_session(request)
+    journal, now = _enabled_journal(session), session.clock.now()
+    newest = journal.dropped_count + len(journal)
+    number = value.get("request", newest)
+    if number == 0:
+        return {"request": None, "stopped_at": now, "end": None, "left_at": None}
+    if not journal.dropped_count < number <= newest:
+        raise ConfigurationError(f"the journal of the session {session.name!r} has no request {number}")
+    entry = journal[number - journal.dropped_count - 1]
+    entry.stopped_at = now
+    await _wait_until_left(entry, value.get("timeout", 0))
+    return {"request": number, "stopped_at": now, "end": entry.end, "left_at": entry.left_at}
+
+
+async def _wait_until_left(entry: Entry, seconds: float) -> None:
+    """Wait until the client of a request has disconnected, but at most `seconds`."""
+    with move_on_after(seconds):
+        # An entry tells nobody that its client has left.
+        while not (entry.left and entry.end is not None):  # noqa: ASYNC110
+            await sleep(_POLL_SECONDS)
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
@@ -364,7 +394,7 @@ async def _read_value(request: HttpRequest, operation: Operation) -> Any:
     request.body = await read_body(request.scope, request.receive, request.headers, request.services.max_body)
     if is_large(request.body):
         await request.examine_large_body()
-    if operation.request_schema == "nothing" and not request.body:
+    if operation.request_schema in OPTIONAL_BODIES and not request.body:
         return {}
     if operation.request_schema in (EXCHANGE_SCHEMA, STUBS_SCHEMA):
         return None  # `stub_documents` reads it
@@ -389,6 +419,7 @@ _OPERATION_FUNCTIONS: Mapping[str, OperationFunction] = {
     "deleteSessions": _delete_sessions,
     "readSession": _read_session,
     "readVerdict": _read_verdict,
+    "stopClient": _stop_client,
     "openSession": _open_session,
     "deleteSession": _delete_session,
 }

@@ -6,7 +6,13 @@ from typing import Any
 
 from mockserver import resources
 from mockserver.contract.operations import Operation
-from mockserver.server.admin.operations import EXCHANGE_SCHEMA, OPERATIONS, STUBS_SCHEMA, admin_schemas
+from mockserver.server.admin.operations import (
+    EXCHANGE_SCHEMA,
+    OPERATIONS,
+    OPTIONAL_BODIES,
+    STUBS_SCHEMA,
+    admin_schemas,
+)
 from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.wire import json
 
@@ -82,7 +88,7 @@ def _operation_object(operation: Operation) -> dict[str, Any]:
             else f"admin_{operation.request_schema}"
         )
         result["requestBody"] = {
-            "required": operation.request_schema != "nothing",
+            "required": operation.request_schema not in OPTIONAL_BODIES,
             "content": _json_content(name),
         }
     return result

@@ -14,12 +14,22 @@ from mockserver.documents.problems import find_problems
 from mockserver.errors import InvalidExchange, InvalidJSON, MockServerError
 from mockserver.wire import json
 
-__all__ = ["EXCHANGE_SCHEMA", "OPERATIONS", "STUBS_SCHEMA", "admin_schemas", "parse_value", "require_parts"]
+__all__ = [
+    "EXCHANGE_SCHEMA",
+    "OPERATIONS",
+    "OPTIONAL_BODIES",
+    "STUBS_SCHEMA",
+    "admin_schemas",
+    "parse_value",
+    "require_parts",
+]
 
 #: The schema in a separate file, `schemas/exchange.json`.
 EXCHANGE_SCHEMA = "exchange"
 #: One of these, or a list of them.
 STUBS_SCHEMA = "new_stubs"
+#: Schemas of bodies that may be left out.
+OPTIONAL_BODIES = ("nothing", "stop")
 
 #: Complete paths; the schemas of requests and replies are those in `schemas/admin.json`, or EXCHANGE_SCHEMA.
 OPERATIONS = (
@@ -62,6 +72,11 @@ OPERATIONS = (
     Operation(
         "readVerdict", "GET", "/_mock/sessions/{session}/verdict",
         "Read the verdict on the requests of a session.", "verdict",
+    ),
+    Operation(
+        "stopClient", "POST", "/_mock/sessions/{session}/stopped",
+        "Record that the client of a request was told to stop, for the verdict on its conduct.",
+        "stopped", "stop",
     ),
     Operation(
         "openSession", "PUT", "/_mock/sessions/{session}",

@@ -149,6 +149,7 @@ class DirectReplies:
             reply.request_id,
             reply.details,
         )
+        entry.clock = session.clock
         session.journal.add(entry)
         services.access_log.add(entry)
         pieces, date = reply.pieces, services.date_header(session)

@@ -107,6 +107,7 @@ class HttpRequest:
             at, head, self.body, status, reply, stream, request_id, details
         )
         entry.body_text = self.body_text
+        entry.clock = session.clock
         if in_journal:
             session.journal.add(entry)
         self.services.access_log.add(entry)

@@ -618,7 +618,7 @@ class _HttpConnection(HttpToolsProtocol):
         if cycle is not None and (exc is not None or not cycle.response_complete):
             entry = cycle.scope.get(ENTRY_SCOPE_KEY)
         if entry is not None and not entry.left:
-            entry.left_at = entry.at
+            entry.mark_left()
         if cycle is not None and cycle is not self.cycle:
             cycle.disconnected = True
             cycle.message_event.set()

@@ -8,6 +8,7 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
+from mockserver.clock import Clock
 from mockserver.contract.findings import Finding
 from mockserver.ids import request_digest
 from mockserver.replies.markers import StreamFrames
@@ -135,6 +136,7 @@ class Entry:
         "at",
         "body",
         "body_text",
+        "clock",
         "details",
         "kept_bytes",
         "left_at",
@@ -147,6 +149,9 @@ class Entry:
         "status",
         "stream",
     )
+
+    clock: Clock
+    """The session's; absent if the mock only passed the request on."""
 
     def __init__(
         self,
@@ -172,10 +177,7 @@ class Entry:
         """The reply's `x-request-id`."""
         self.details = details
         self.left_at: float | None = None
-        """When the client disconnected before it had the whole reply, by the session's clock; None: it did not.
-
-        If the reply was sent at once, and the client reset the connection afterwards, it is the time of sending.
-        """
+        """When the client disconnected before it had the whole reply, by the session's clock; None: it did not."""
         self.kept_bytes = 0
         """Bytes of its bodies that count in the journal."""
         self.left_out = 0
@@ -196,6 +198,11 @@ class Entry:
         stops reading, but closes in order once everything is in the socket buffers, looks like any other.
         """
         return self.left_at is not None
+
+    def mark_left(self) -> None:
+        """Record that the client disconnects now."""
+        clock: Clock | None = getattr(self, "clock", None)
+        self.left_at = self.at if clock is None else clock.now()
 
     @property
     def stopped_at(self) -> float | None:

@@ -117,7 +117,8 @@ _TIMED_OUT = _TimedOut()
 def _build_outcome(
     case: CaseRun, finished: bool, accepted: bool, text: Any, end_reason: str, duration: float
 ) -> Outcome:
-    return Outcome(tuple(case.requests), finished, accepted, text, end_reason, duration=duration)
+    requests, conduct = tuple(case.requests), case.check_conduct()
+    return Outcome(requests, finished, accepted, text, end_reason, duration=duration, conduct=conduct)
 
 
 def _run_with_timeout(work: Callable[[], Any], timeout: float) -> Any:

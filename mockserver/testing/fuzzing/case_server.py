@@ -15,23 +15,27 @@ import secrets
 import threading
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from starlette.types import Receive, Scope, Send
 
-from mockserver.contract.findings import Finding, errors
+from mockserver.contract.findings import Finding, NumberedFinding, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import DEFAULT_PROFILE
 from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
+from mockserver.server.conduct import check_journal
+from mockserver.server.delivery.steps import Send as SendStep
+from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError, error_from_finding
 from mockserver.server.http.dispatch import run_handler
+from mockserver.server.http.reply_delivery import send_reply
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import HttpRequest, derive_request_id
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.http.transmission import Headers, send_body, send_steps
+from mockserver.server.state.journal import EntryDetails, Journal
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_replies import CaseReply, render_case
@@ -45,6 +49,9 @@ FOLLOW_UP_REPLY = "Done."
 
 _CASE_PATH = re.compile(r"/_case/([0-9]+)(/.*)")
 _FOLLOW_UP_PLAN = CasePlan(script=message_script(FOLLOW_UP_REPLY))
+
+#: What a case that refuses with 429 asks a client to wait, if its conduct is checked.
+_RETRY_AFTER = (b"retry-after", b"1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,14 @@ class CaseRun:
     """The first request as canonical JSON."""
     client_disconnected: threading.Event = field(default_factory=threading.Event)
     """Set if the client disconnected before the reply was complete."""
+    checks_conduct: bool = False
+    """Whether to check also what the client does over several requests."""
+    journal: Journal = field(default_factory=Journal)
+    """The requests and their replies."""
+
+    def check_conduct(self) -> tuple[NumberedFinding, ...]:
+        """The findings about what the client has done over several requests, if they are to be checked."""
+        return tuple(check_journal(self.journal)) if self.checks_conduct else ()
 
     def plan_for_request(self, canonical_request: bytes) -> tuple[CasePlan, int]:
         """The plan that replies to a request, and the position of that response in its conversation."""
@@ -95,10 +110,13 @@ class CaseServer:
         profile: str = DEFAULT_PROFILE,
         rendering: str = "wire",
         models: Container[str] | None = None,
+        checks_conduct: bool = False,
     ) -> None:
+        """`checks_conduct`: whether to check also what the client does over the requests of a case."""
         self.context = render_context(profile, rendering)
         self.api_key = f"sk-mock-{secrets.token_hex(12)}"
         session = open_session(profile=profile, rendering=rendering, models=models, exchanges=())
+        self._checks_conduct = checks_conduct
         self._services = Services(default_session=session, keys=ApiKeys([self.api_key]))
         self._server = ThreadedServer(self)
         self._runs: dict[int, CaseRun] = {}
@@ -124,7 +142,7 @@ class CaseServer:
             self._run_count += 1
             number = self._run_count
         url = f"{self.url}/_case/{number}{self.context.profile.base_path}"
-        run = self._runs[number] = CaseRun(plan, url)
+        run = self._runs[number] = CaseRun(plan, url, checks_conduct=self._checks_conduct)
         try:
             yield run
         finally:
@@ -148,7 +166,12 @@ class CaseServer:
         )
         value = self._parse_and_check(run, request)
         plan, number = run.plan_for_request(json.canonical(value))
-        reply = render_case(plan, self.context, value, number)
+        try:
+            reply = render_case(plan, self.context, value, number)
+        except ApiError as error:
+            if error.status == 429 and run.checks_conduct:
+                error.headers = (_RETRY_AFTER,)
+            raise
         await self._send_reply(request, reply, run)
 
     def _find_run(self, request: HttpRequest) -> CaseRun:
@@ -156,6 +179,7 @@ class CaseServer:
         run = self._runs.get(int(match[1])) if match else None
         if run is None or match is None:
             raise ApiError(404, "NotFound", "There is no such case.")
+        request.session = replace(request.session, journal=run.journal)
         if match[2] != f"{self.context.profile.base_path}/responses":
             error = ApiError(404, "NotFound", f"There is nothing at {match[2]}.")
             run.requests.append(ReceivedRequest(b"", None, (), f"404 {error.message}"))
@@ -176,18 +200,19 @@ class CaseServer:
         return body
 
     async def _send_reply(self, request: HttpRequest, reply: CaseReply, run: CaseRun) -> None:
-        head: Headers = [
-            (b"content-type", reply.content_type.encode()),
-            (b"x-request-id", derive_request_id(request, "200").encode()),
-            (b"date", request.services.date_header()),
-        ]
-        request.response_started = True
-        if not reply.steps and not reply.stream:
-            await send_body(request.send, 200, head, b"")
-            return
+        head = [(b"content-type", reply.content_type.encode())]
         if reply.content_length is not None:
             head.append((b"content-length", b"%d" % reply.content_length))
-        await send_steps(request.scope, request.send, 200, head, reply.steps)
+        steps = reply.steps or (SendStep(b""),)
+        rendered = RenderedReply(
+            derive_request_id(request, "200"),
+            EntryDetails(),
+            tuple(step.data for step in steps if isinstance(step, SendStep)),
+            reply.stream,
+            headers=tuple(head),
+            steps=steps,
+        )
+        await send_reply(request, rendered)
         if run.plan.fault == "stalled":
             run.client_disconnected.set()  # only a disconnect ends a stalled reply
 

@@ -52,7 +52,7 @@ class CommandRunner:
                 MOCKSERVER_TIMEOUT=f"{self.timeout:g}",
             )
             result = self.processes.run(self.command, environment, limit)
-            requests = tuple(run.requests)
+            requests, conduct = tuple(run.requests), run.check_conduct()
         return Outcome(
             requests,
             finished=result.exit_status is not None,
@@ -66,6 +66,7 @@ class CommandRunner:
             duration=result.duration,
             shown_text=result.stdout.decode(errors="replace"),
             reports_incomplete=b"incomplete" in result.stderr.lower(),
+            conduct=conduct,
         )
 
 

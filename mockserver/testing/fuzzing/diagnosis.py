@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from mockserver.contract.rules import load_conduct_rules
 from mockserver.network import proxy_note
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.testing.fuzzing.case_plan import PLAIN_FEATURES, WIRE_FEATURES, CasePlan
@@ -40,6 +41,9 @@ def find_cause(failing: FailingCase, run_client: ClientRunner) -> str:
         return _UNREPORTED_FAULT_CAUSES[plan.fault]
     if kind in _CAUSE_BY_KIND:
         return _CAUSE_BY_KIND[kind] + (proxy_note(os.environ) if kind == "silent" else "")
+    if kind.startswith("conduct "):
+        statement = load_conduct_rules()[kind.removeprefix("conduct ")].statement
+        return f"a rule about several requests is not kept: {statement}"
     if plan.fault == "stalled":
         return "the client waits for a stalled reply without a time limit"
     search = _CauseSearch(failing, run_client)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mockserver.contract.findings import NumberedFinding, Severity
 from mockserver.contract.formatting import finding_lines, redact_finding
-from mockserver.contract.rules import load_rules
+from mockserver.contract.rules import load_conduct_rules, load_rules
+from mockserver.server.verdicts import violation_line
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, ReceivedRequest
 from mockserver.wire.redaction import find_credentials, redact
 from mockserver.wire.terminal import escape_unprintable
 
-__all__ = ["Failure", "Outcome", "check_outcome"]
+__all__ = ["Failure", "Outcome", "check_outcome", "find_conduct_failure"]
 
 #: Most characters of a text that a message shows.
 _MAX_TEXT_CHARACTERS = 200
@@ -38,6 +40,8 @@ class Outcome:
     reports_incomplete: bool = False
     """Whether it says that the reply is incomplete, though it reports success."""
     duration: float = 0.0
+    conduct: tuple[NumberedFinding, ...] = ()
+    """What is found in its conduct over several requests, if that is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,16 @@ def _check_request_sent(_: CasePlan, outcome: Outcome) -> Failure | None:
     if outcome.requests:
         return None
     return Failure("silent", f"no request reached OPENAI_BASE_URL ({outcome.end_reason})")
+
+
+def find_conduct_failure(outcome: Outcome) -> Failure | None:
+    """The first error in the client's conduct; None if there is none."""
+    for number, finding in outcome.conduct:
+        if finding.severity is Severity.ERROR:
+            message = f"conduct {finding.rule}: {load_conduct_rules()[finding.rule].title}"
+            details = (f"{violation_line(finding)} [request {number}]",)
+            return Failure(f"conduct {finding.rule}", message, details)
+    return None
 
 
 def _check_finished(_: CasePlan, outcome: Outcome) -> Failure | None:
@@ -124,6 +138,7 @@ def _check_text(plan: CasePlan, outcome: Outcome) -> Failure | None:
 
 _CHECKS: Sequence[Callable[[CasePlan, Outcome], Failure | None]] = (
     _check_request_sent,
+    lambda _, outcome: find_conduct_failure(outcome),
     _check_finished,
     _check_requests,
     _check_truncation_reported,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Protocol
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from mockserver.contract.findings import Severity
 from mockserver.profiles import Profile
 from mockserver.replies.script import message_script
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, CasePlan
@@ -83,6 +85,8 @@ class Search:
     _planned_cases: int = 0
     failures: dict[CasePlan, Failure | None] = field(default_factory=dict)
     """By plan that was played: its failure, or None."""
+    conduct_counts: Counter[str] = field(default_factory=Counter)
+    """By rule about conduct: the cases with a finding of it that is no failure."""
 
     def run(self, saved_plans: Iterable[CasePlan] = ()) -> FailingCase | None:
         """The first failing case, shrunk; None if there is none."""
@@ -137,13 +141,16 @@ class Search:
 
     def _record_outcome(self, plan: CasePlan, outcome: Outcome) -> FailingCase | None:
         self.cases_run += 1
+        self.conduct_counts.update(
+            {each.rule for _, each in outcome.conduct if each.severity is not Severity.ERROR}
+        )
         self.progress(self.cases_run, self._planned_cases)
         if outcome.finished and plan.fault != "stalled":
             self.slowest_seconds = max(self.slowest_seconds, outcome.duration)
         failure = self.failures[plan] = check_outcome(plan, outcome)
         if failure is None:
             return None
-        limit = self.hang_limit if failure.kind == "hung" else None
+        limit = None if outcome.finished else self.hang_limit
         return FailingCase(plan, outcome, failure, self.cases_run, time_limit=limit)
 
     @property

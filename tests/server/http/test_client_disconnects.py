@@ -33,10 +33,12 @@ def test_reset_after_a_whole_reply_is_recorded(stream: bool) -> None:
         client = send_request(server, stream=stream)
         wait_until(lambda: len(server.journal) == 1)
         assert not server.journal.last.left
+        server.clock.advance(5)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         client.close()
         wait_until(lambda: server.journal.last.left)
         assert server.journal.last.status == 200
+        assert server.journal.last.left_at == server.journal.last.at + 5
 
 
 def test_close_before_the_reply_is_sent_is_recorded() -> None:
