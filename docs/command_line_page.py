@@ -41,6 +41,11 @@ to the start file of your shell:
 | zsh | `~/.zshrc`, after `compinit` | `eval "$(mockserver completion zsh)"` |
 | fish | `~/.config/fish/config.fish` | `mockserver completion fish \\| source` |
 
+## Colours and progress
+
+On a terminal, verdicts and severities have colours, and a command that takes longer than a second shows how far it is.
+A file or a pipe gets neither. `NO_COLOR=1` or `TERM=dumb` turns the colours off.
+
 ## Examples
 """
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
+from mockserver.cli.output.terminal import colour_report, with_progress
 from mockserver.contract.files import AUTO, HEAD_BYTES, CheckResult, check_file, is_long_stream
 from mockserver.contract.findings import Severity
 from mockserver.contract.formatting import redact_finding
@@ -85,13 +86,14 @@ def run_check(
     inputs: list[_Input] = []
     # Only the HTML report shows the content of the files.
     is_shown = "html" in {style, *(name for name, _ in targets)}
-    for file in files:
+    for file in with_progress(files, "reading"):
         try:
             inputs += _read_inputs(file, kind, whole=is_shown)
         except OSError as error:
             problems.append(f"cannot read {file}: {error.strerror or error}")
     checked = _check_inputs(inputs, profile, kind, ignore)
-    _write_stdout(REPORT_FORMATS[style](checked, failing))
+    text = REPORT_FORMATS[style](checked, failing)
+    _write_stdout(colour_report(text, sys.stdout) if style == "text" else text)
     for name, target in targets:
         try:
             replace_file(target, REPORT_FORMATS[name](checked, failing))
@@ -179,7 +181,10 @@ def _check_inputs(
     """Check all inputs, those that continue a recorded turn after that turn; the order of results is theirs."""
     turns = TurnHistory()
     by_time = sorted(inputs, key=_recording_time) if len(inputs) > 1 else inputs
-    results = {each.name: check_file(each.data, profile, kind, turns, each.rest) for each in by_time}
+    results = {
+        each.name: check_file(each.data, profile, kind, turns, each.rest)
+        for each in with_progress(by_time, "checking")
+    }
     return [_without_credentials(each, results[each.name], ignored) for each in inputs]
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ import click
 
 from mockserver import __version__, installation
 from mockserver.cli.options import option
+from mockserver.cli.output.terminal import colour_report
 from mockserver.errors import MockServerError
 from mockserver.network import proxy_note, proxy_variables
 from mockserver.settings import ENV_PREFIX, SETTING_NAMES
@@ -53,7 +55,8 @@ def doctor(port: int, store: str | None) -> None:
     ]
     for each in findings:
         mark = "PROBLEM: " if each.is_problem else ""
-        print(f"{each.subject:10} {mark}{escape_unprintable(each.text)}")
+        line = f"{each.subject:10} {mark}{escape_unprintable(each.text)}"
+        print(colour_report(line, sys.stdout))
     raise SystemExit(int(any(each.is_problem for each in findings)))
 
 

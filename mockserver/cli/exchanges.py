@@ -14,6 +14,7 @@ import click
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.exchange_drafts import draft_exchanges
 from mockserver.cli.options import mask_option
+from mockserver.cli.output.terminal import with_progress
 from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, load_exchange_folder
@@ -51,7 +52,9 @@ def _folder_problems(folder: Path) -> list[str]:
         loaded = load_exchange_folder(folder, _find_problems)
     except MockServerError as error:
         return problem_lines(error)
-    problems = [line for exchange in loaded for line in _serving_problems(exchange)]
+    problems = [
+        line for exchange in with_progress(loaded, "checking") for line in _serving_problems(exchange)
+    ]
     if not problems:
         print(f"{folder}: {format_count(len(loaded), 'exchange')}, all valid")
     return problems

@@ -28,6 +28,7 @@ from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_files import require_writable_reports
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
+from mockserver.cli.output.terminal import colour_report
 from mockserver.cli.serve import build_services, new_api_key, read_api_keys, serve
 from mockserver.contract.findings import Severity
 from mockserver.contract.rules import load_conduct_rules
@@ -133,7 +134,7 @@ def run(
         _check_conduct(services, collector)
     summary = collector.summary()
     failing = failing_severities(fail_on)
-    sys.stderr.write(summary.to_text(REPORT_FORMATS["text"], failing))
+    sys.stderr.write(colour_report(summary.to_text(REPORT_FORMATS["text"], failing), sys.stderr))
     for name, target in targets:
         try:
             summary.write_report(

@@ -16,6 +16,7 @@ from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.name_completions import complete_probes, complete_profiles
 from mockserver.cli.options import Choice, FiniteRange, connection_options, mask_option, option
 from mockserver.cli.output.report_files import replace_report, require_writable_reports
+from mockserver.cli.output.terminal import colour_report
 from mockserver.cli.reverification import require_reachable, reverify_recordings
 from mockserver.contract.detection import ProfileChoice, profiles_for_path
 from mockserver.errors import MockServerError
@@ -243,7 +244,7 @@ def _run_and_report(
     finally:
         _write_reports(run, targets)
     if stopped is None or _has_usable_reply(run):
-        sys.stdout.write(REPORT_FORMATS["text"](build_report(run), run))
+        sys.stdout.write(colour_report(REPORT_FORMATS["text"](build_report(run), run), sys.stdout))
         sys.stdout.flush()
     if stopped is not None:
         exit_with_error(stopped, 2)
