@@ -422,9 +422,9 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     _configure_delivery_and_limits(session, settings)
     if shares_store(settings):
         require_shareable(settings, session)
-        store: Store = open_checked_store(settings["store"], size)
-    else:
-        store = MemoryStore(size) if size else MemoryStore()
+        session.shared_store = open_checked_store(settings["store"], size)
+        session.shares_seed = settings["seed"] is not None
+    store: Store = session.shared_store or (MemoryStore(size) if size else MemoryStore())
     services = Services(
         default_session=session,
         store=store,
@@ -524,7 +524,8 @@ def _run_server(
             services.access_log.close()
 
     def run_worker(number: int, on_start: Callable[[], None], install_stop: InstallStop) -> None:
-        services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
+        if settings["seed"] is None:
+            services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
         if not (settings["quiet"] or settings["load"]):
             services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
         run(on_start, install_stop)

@@ -17,7 +17,7 @@ from mockserver.errors import ConfigurationError, optional_packages
 
 if TYPE_CHECKING:
     from mockserver.server.state.sessions import Session
-    from mockserver.server.state.store import Store
+    from mockserver.server.state.store import SharedStore
 
 __all__ = [
     "MEMORY",
@@ -41,7 +41,6 @@ _UNSHARED_OPTIONS = {
     "admin_token_file": "stubs, faults and the journal",
     "console": "the journal",
     "report": "the journal",
-    "seed": "the count of equal requests",
     "fallback": "a budget",
 }
 
@@ -108,15 +107,9 @@ def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
                 f"--{name.replace('_', '-')} does not work with {with_}: each process has {state} of its own"
             )
     for limit in settings.get("limit") or ():
-        if not limit.startswith("context"):
+        if limit.startswith("concurrency"):
             raise ConfigurationError(
-                f"--limit {limit} does not work with {with_}: each process has counts of its own"
-            )
-    for fault in session.faults:
-        if fault.first is not None:
-            raise ConfigurationError(
-                f"--fault {fault.spec} does not work with {with_}: each process counts the first requests for"
-                " itself; use a probability"
+                f"--limit {limit} does not work with {with_}: each process counts its own open requests"
             )
     require_shareable_exchanges(session)
 
@@ -124,16 +117,7 @@ def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
 def require_shareable_exchanges(session: Session) -> None:
     """Raise ConfigurationError if one of a session's exchanges counts, which each process does for itself."""
     for each in session.user_exchange_index.exchanges:
-        fault = (
-            session.exchange_replies[each.name].delivery.fault
-            if each.name in session.exchange_replies
-            else None
-        )
-        counted = {
-            "times": each.times is not None,
-            "scenario": each.scenario is not None,
-            "fault": fault is not None and fault.first is not None,
-        }
+        counted = {"times": each.times is not None, "scenario": each.scenario is not None}
         for name in (name for name, is_counted in counted.items() if is_counted):
             raise ConfigurationError(
                 f"exchange {each.name!r}: its {name!r} does not work with --workers or a shared --store: each process"
@@ -141,7 +125,7 @@ def require_shareable_exchanges(session: Session) -> None:
             )
 
 
-def open_checked_store(url: str, size: int | None) -> Store:
+def open_checked_store(url: str, size: int | None) -> SharedStore:
     """A shared store that is ready; ConfigurationError if it is not."""
     from mockserver.server.state.shared_stores import describe_store, open_shared_store
     from mockserver.server.state.store import StoreUnavailable

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
+from tests.marks import slow_except
 from tests.redis_server import RedisServer
 
 pytestmark = [
@@ -97,6 +98,51 @@ def test_a_worker_that_dies_is_replaced_and_its_responses_stay(start_server: Sta
     assert reply.status_code == 200, reply.text
     assert server.stderr_text.count("SIGKILL; a new one takes its place") == 2
     assert server.stop(signal.SIGINT) == 0
+
+
+def exchange_bytes(base_url: str) -> list[bytes]:
+    """What a server replies to requests whose order is determined, each over a connection of its own."""
+    replies: list[httpx.Response] = []
+
+    def send(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        url, headers = f"{base_url}{path}", {"authorization": f"Bearer {KEY}"}
+        replies.append(httpx.post(url, json=body, headers=headers, trust_env=False))
+        return {} if body.get("stream") else replies[-1].json()
+
+    request = {"model": MODEL, "input": "Hello!"}
+    conversation = send("/conversations", {"items": [{"role": "user", "content": "Hi"}]})["id"]
+    for _ in range(4):
+        earlier = send("/responses", request)["id"]
+        send("/responses", {**request, "stream": True})
+        send("/responses", {**request, "previous_response_id": earlier})
+        send("/responses", {**request, "conversation": conversation})
+        send("/responses", {**request, "model": "unknown"})
+    return [reply.headers["x-request-id"].encode() + reply.content for reply in replies]
+
+
+@pytest.mark.parametrize("store", slow_except(["sqlite"], ["sqlite", "redis"]))
+def test_the_same_seed_gives_the_same_bytes_as_one_process(
+    store: str, start_server: StartServer, request: pytest.FixtureRequest
+) -> None:
+    options = ("--seed", "7", "--profile", "qwen-2026-05")
+    shared = ("--store", request.getfixturevalue("redis").url) if store == "redis" else ()
+    alone = exchange_bytes(start_server(*options).base_url)
+    assert exchange_bytes(start_server(*options, "--workers", "2", *shared).base_url) == alone
+    assert len(set(alone)) == len(alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+def test_workers_count_for_limits_and_faults_together(
+    store: str, start_server: StartServer, request: pytest.FixtureRequest
+) -> None:
+    shared = ("--store", request.getfixturevalue("redis").url) if store == "redis" else ()
+    # With a seed the clock stands still, so the second of the limit does not end.
+    options = ("--seed", "7", "--limit", "burst=5", "--fault", "internal-error,first=3")
+    server = start_server(*options, "--workers", "2", *shared)
+    statuses = Counter(post(server.base_url, {"input": "Hello!"}).status_code for _ in range(20))
+    assert statuses == {500: 3, 200: 5, 429: 12}
+    assert post(server.base_url, {"input": "Hi!"}).status_code == 500
 
 
 @pytest.mark.slow

@@ -86,10 +86,8 @@ STORE = ["--store", "sqlite:store"]
         ["--admin-token-env", "TOKEN"],
         ["--console"],
         ["--report", "text=report.txt"],
-        ["--seed", "0"],
         ["--fallback", "https://example.com/v1", "--upstream-key-env", "TOKEN"],
-        ["--limit", "requests=5"],
-        ["--fault", "rate-limit,first=2"],
+        ["--limit", "concurrency=5"],
     ],
 )
 @pytest.mark.parametrize("shared", [WORKERS, STORE], ids=["workers", "store"])
@@ -107,7 +105,7 @@ def test_state_that_processes_do_not_share_is_refused_by_name(
 
 @pytest.mark.parametrize(
     "members",
-    [{"times": 2}, {"scenario": "s"}, {"delivery": {"fault": "stall,first=2"}}],
+    [{"times": 2}, {"scenario": "s"}],
     ids=lambda members: next(iter(members)),
 )
 def test_exchanges_that_count_are_refused_by_name(
@@ -123,7 +121,7 @@ def test_exchanges_that_count_are_refused_by_name(
     (tmp_path / "exchanges" / "one.json").write_text(json.dumps(exchange))
     code, _, err = run_cli("serve", "--port", "0", "--exchanges", "exchanges", *WORKERS)
     assert code == 2
-    name = "fault" if "delivery" in members else next(iter(members))
+    name = next(iter(members))
     assert err.startswith(f"mockserver: exchange 'one': its '{name}' does not work with --workers")
 
 

@@ -378,7 +378,7 @@ def _require_token(operation: Operation, function: OperationFunction) -> Handler
             raise ApiError(400, "InvalidParameter", str(error)) from None
         head = [
             (b"content-type", b"application/json"),
-            (b"x-request-id", derive_request_id(request, "200").encode()),
+            (b"x-request-id", (await derive_request_id(request, "200")).encode()),
             (b"date", request.services.date_header(request.session)),
         ]
         await send_body(request.send, 200, head, body)

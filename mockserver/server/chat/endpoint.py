@@ -28,7 +28,7 @@ async def chat_completions(request: HttpRequest) -> None:
 
 async def _make_reply(request: HttpRequest) -> RenderedReply:
     session, path = request.session, request.scope["path"]
-    fault = fault_for_request(request) if request.services.mock_headers or session.faults else None
+    fault = await fault_for_request(request) if request.services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         raise chat_error_from_fault(fault)
     scenario = requested_scenario(request)
@@ -36,12 +36,12 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
         reply = await respond_chat(session, path, request.body, request.headers, scenario)
     except ApiError as error:
         if request.services.passes_on(error):
-            delivery = delivery_of_passed_on(request, error.delivery, fault)
+            delivery = await delivery_of_passed_on(request, error.delivery, fault)
             error.delivery = replace(delivery, fault=_supported_fault(request, delivery.fault))
         raise
     stub_fault = reply.delivery.fault
     if fault is None and stub_fault is not None:
-        fault = session.fault_if_due(stub_fault, path, request.body)
+        fault = await session.fault_if_due(stub_fault, path, request.body)
     fault = _supported_fault(request, fault)
     if fault is stub_fault:
         return reply

@@ -64,13 +64,16 @@ async def respond_chat(
     key = headers.get(b"authorization", b"")
     if limiter is not None:
         tokens = facts.input_tokens + session.profile.hidden_prompt_tokens
-        limiter.admit(key, facts.model, tokens, session.clock.now())
-    reply_seed = ReplySeed(session.ids, request.digest, session.next_occurrence(request.digest))
+        now = session.clock.now()
+        await limiter.admit(key, facts.model, tokens, now, session.name, session.shared_store)
+    reply_seed = ReplySeed(session.ids, request.digest, await session.next_shared_occurrence(request.digest))
     reply = request.reply
     if reply is None or scenario is not None:
         reply = await _plan_reply(session, request, reply_seed, headers, scenario)
     if limiter is not None:
-        limiter.add_output_tokens(key, facts.model, reply.output_tokens)
+        await limiter.add_output_tokens(
+            key, facts.model, reply.output_tokens, session.name, session.shared_store
+        )
     step = request.incoming.turn - 1 + reply_seed.occurrence
     created = session.clock.reply_timestamp(session.clock.now(), step)
     slots = chat_slots(reply_seed.request_id, created, reply.token_slots, reply.draw_call_ids(reply_seed))

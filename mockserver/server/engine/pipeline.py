@@ -87,8 +87,13 @@ async def respond(
         parent = await find_parent(session, store, facts)
         calls = await run_beside_loop(_check_calls, raw_body, request, parent, session.profile)
     if session.limiter is not None:
-        _count_request(session, facts, parent, headers)
-    reply_seed = ReplySeed(session.ids, request.digest, session.next_occurrence(request.digest))
+        await _count_request(session, facts, parent, headers)
+    occurrence = (
+        await session.next_shared_occurrence(request.digest)
+        if session.shares_seed
+        else session.next_occurrence(request.digest)
+    )
+    reply_seed = ReplySeed(session.ids, request.digest, occurrence)
     reply = request.reply
     if reply is None or scenario is not None or session_cache:
         turn = _TurnContext(parent, headers, scenario, session_cache)
@@ -97,7 +102,7 @@ async def respond(
             return planned
         reply = planned
     if session.limiter is not None:
-        _count_output(session, facts, reply, headers)
+        await _count_output(session, facts, reply, headers)
     rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
     if reply.cache is not None:
         record = reply.cache.apply_to(record, session.profile)
@@ -375,23 +380,24 @@ def _check_calls(
     return calls_before_reply(calls, body["input"])
 
 
-def _count_request(
+async def _count_request(
     session: Session, facts: RequestFacts, parent: ResponseRecord | None, headers: Mapping[bytes, bytes]
 ) -> None:
     """Count a request against the rate limits; ApiError if it exceeds one."""
     context = parent.context_tokens if parent else session.profile.hidden_prompt_tokens
-    key, now = headers.get(b"authorization", b""), session.clock.now()
+    key = headers.get(b"authorization", b"")
     if session.limiter is not None:
-        session.limiter.admit(key, facts.model, facts.input_tokens + context, now)
+        tokens, now = facts.input_tokens + context, session.clock.now()
+        await session.limiter.admit(key, facts.model, tokens, now, session.name, session.shared_store)
 
 
-def _count_output(
+async def _count_output(
     session: Session, facts: RequestFacts, reply: ReplyPlan, headers: Mapping[bytes, bytes]
 ) -> None:
     """Count the output tokens against the rate limits of later requests."""
     if session.limiter is not None:
-        output_tokens = reply.total_tokens - reply.input_tokens
-        session.limiter.add_output_tokens(headers.get(b"authorization", b""), facts.model, output_tokens)
+        key, tokens = headers.get(b"authorization", b""), reply.total_tokens - reply.input_tokens
+        await session.limiter.add_output_tokens(key, facts.model, tokens, session.name, session.shared_store)
 
 
 def _session_cache_for(

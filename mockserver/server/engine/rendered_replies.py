@@ -76,7 +76,7 @@ async def respond_with_fault(
 ) -> RenderedReply:
     """The reply to a create request that asks for a service fault; only `stream` of its body matters."""
     stream, digest = await run_beside_loop(_stream_and_digest, raw_body, path)
-    reply_seed = ReplySeed(session.ids, digest, session.next_occurrence(digest))
+    reply_seed = ReplySeed(session.ids, digest, await session.next_shared_occurrence(digest))
     return render_fault(session, fault, reply_seed, EntryDetails(), stream=stream)
 
 
@@ -114,13 +114,16 @@ def render_fault(
     return RenderedReply(request_id, details, pieces, stream, fault_name=fault.name, delivery=delivery)
 
 
-def render_in_band_error(session: Session, path: str, raw_body: bytes, error: ApiError) -> RenderedReply:
+async def render_in_band_error(
+    session: Session, path: str, raw_body: bytes, error: ApiError
+) -> RenderedReply:
     """The rejection of a streamed request as a stream with HTTP 200 (live recordings, 2026).
 
     It is a lone `response.failed`, except that an unsupported model was reported by a payload without a type
     before the live probe of 27 September 2026.
     """
-    reply_seed = _reply_seed(session, path, raw_body)
+    digest = request_digest(b"%b %b" % (path.encode(), raw_body))
+    reply_seed = ReplySeed(session.ids, digest, await session.next_shared_occurrence(digest))
     rule = error.findings[0].rule if error.findings else ""
     form = "payload" if rule == "REQ-005" and rule not in session.profile.in_band_rules else "failed"
     pieces = _in_band_pieces(session, reply_seed, form, error.code, error.message, stream=True)
@@ -130,11 +133,6 @@ def render_in_band_error(session: Session, path: str, raw_body: bytes, error: Ap
         error_detail=error.detail or error.message,
     )
     return RenderedReply(reply_seed.request_id, details, pieces, True)
-
-
-def _reply_seed(session: Session, path: str, body: bytes) -> ReplySeed:
-    digest = request_digest(b"%b %b" % (path.encode(), body))
-    return ReplySeed(session.ids, digest, session.next_occurrence(digest))
 
 
 def _in_band_pieces(

@@ -103,7 +103,7 @@ async def _enter_session(request: HttpRequest, path_session: str, *, hot: bool) 
 
 
 async def _send_error(request: HttpRequest, error: ApiError) -> None:
-    request_id = derive_request_id(request, f"{error.status} {error.message}")
+    request_id = await derive_request_id(request, f"{error.status} {error.message}")
     if error.envelope.undashed_request_id:
         request_id = request_id.replace("-", "")
     model, prompt = await run_beside_loop(_model_and_prompt, request.body)

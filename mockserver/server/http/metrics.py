@@ -28,7 +28,7 @@ from mockserver.server.mock_headers import ADMIN_PATH_PREFIX
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.server.state.sessions import Session
-from mockserver.server.state.store import Store
+from mockserver.server.state.store import SharedStore, Store
 
 with optional_packages():
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -175,7 +175,8 @@ class MeasuredApp:
         self._metrics = _Metrics(self._registry)
         self._journals_seen_at = 0.0
         if services.store.is_shared:
-            services.store = cast("Store", _MeasuredStore(services.store, self._metrics.store))
+            measured = cast("SharedStore", _MeasuredStore(services.store, self._metrics.store))
+            services.store = services.default_session.shared_store = measured
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

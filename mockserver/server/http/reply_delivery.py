@@ -62,7 +62,7 @@ def json_headers(request: HttpRequest, request_id: str) -> Headers:
 
 async def send_json(request: HttpRequest, value: object) -> None:
     """Send a JSON value with status 200, without a journal entry."""
-    head = json_headers(request, derive_request_id(request, "200"))
+    head = json_headers(request, await derive_request_id(request, "200"))
     await send_body(request.send, 200, head, json.dumps(value))
 
 

@@ -19,6 +19,7 @@ from mockserver.server.http.transmission import ENTRY_SCOPE_KEY
 from mockserver.server.large_bodies import run_beside_loop
 from mockserver.server.mock_headers import FAULT_HEADER, SCENARIO_HEADER
 from mockserver.server.state.journal import BodyText, Entry, EntryDetails, RequestHead
+from mockserver.server.state.store import StoreUnavailable
 from mockserver.wire import json
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Handler",
     "HttpRequest",
     "derive_request_id",
+    "derive_tunnel_id",
     "fault_for_request",
     "json_object",
     "parse_delay",
@@ -117,17 +119,31 @@ class HttpRequest:
 Handler: TypeAlias = Callable[[HttpRequest], Awaitable[None]]
 
 
-def derive_request_id(request: HttpRequest, outcome: str) -> str:
+async def derive_request_id(request: HttpRequest, outcome: str) -> str:
     """The id of a reply that is not a response, derived from the request and the outcome.
 
     A request that is rejected before its body is read has only its method, URL and key to derive it from.
     """
+    session, digest = request.session, _digest_of_outcome(request, outcome)
+    try:
+        occurrence = await session.next_shared_occurrence(digest)
+    except StoreUnavailable:  # the reply may be the error that says so
+        occurrence = session.next_occurrence(digest)
+    return format_uuid(session.ids.draw(digest, occurrence, 1)[0])
+
+
+def derive_tunnel_id(request: HttpRequest, outcome: str) -> str:
+    """The id of the reply to a `CONNECT` request; a server with tunnels shares no session with others."""
+    session, digest = request.session, _digest_of_outcome(request, outcome)
+    return format_uuid(session.ids.draw(digest, session.next_occurrence(digest), 1)[0])
+
+
+def _digest_of_outcome(request: HttpRequest, outcome: str) -> bytes:
     scope = request.scope
     line = f"{scope['method']} {scope['path']} {outcome}\n".encode(errors="replace")
     key = request.headers.get(b"authorization", b"")
     query = scope.get("query_string", b"")
-    digest = request_digest(b"%b%b\n%b\n%b" % (line, query, key, request.body_or_digest))
-    return format_uuid(request.session.ids.draw(digest, request.session.next_occurrence(digest), 1)[0])
+    return request_digest(b"%b%b\n%b\n%b" % (line, query, key, request.body_or_digest))
 
 
 def require_json_content_type(content_type: bytes | None) -> None:
@@ -158,7 +174,7 @@ def parse_delay(header: bytes) -> float:
     return int(header) / 1000
 
 
-def fault_for_request(request: HttpRequest) -> RequestedFault | None:
+async def fault_for_request(request: HttpRequest) -> RequestedFault | None:
     """The fault that `x-mock-fault` names, or one that the session applies to all requests.
 
     ApiError 400 if the header names an unknown fault.
@@ -166,12 +182,12 @@ def fault_for_request(request: HttpRequest) -> RequestedFault | None:
     session, path = request.session, request.scope["path"]
     header = request.headers.get(FAULT_HEADER) if request.services.mock_headers else None
     if header is None:
-        return session.fault_for(path, request.body) if session.faults else None
+        return await session.fault_for(path, request.body) if session.faults else None
     try:
         fault = parse_fault(header.decode("latin-1"))
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"x-mock-fault: {error}") from None
-    return session.fault_if_due(fault, path, request.body)
+    return await session.fault_if_due(fault, path, request.body)
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:

@@ -95,7 +95,7 @@ async def _check_body(request: HttpRequest, check_request: RequestCheck) -> Requ
 
 async def _make_reply(request: HttpRequest) -> RenderedReply:
     services, session, path = request.services, request.session, request.scope["path"]
-    fault = fault_for_request(request) if services.mock_headers or session.faults else None
+    fault = await fault_for_request(request) if services.mock_headers or session.faults else None
     if fault is not None and isinstance(fault.definition, ServiceFault):
         reply = await respond_with_fault(session, path, request.body, fault)
         findings, ignored = await _check_body(request, check_create_request)
@@ -113,25 +113,25 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
         )
     except ApiError as error:
         if services.passes_on(error):
-            error.delivery = delivery_of_passed_on(request, error.delivery, fault)
+            error.delivery = await delivery_of_passed_on(request, error.delivery, fault)
             raise
         if error.stream_requested and _is_in_band(error, services.stream_errors, session.profile):
             await _add_request_findings(error, request, check_create_request)
-            return render_in_band_error(session, path, request.body, error)
+            return await render_in_band_error(session, path, request.body, error)
         raise
     stub_fault = reply.delivery.fault
-    if fault is None and (stub_fault is None or session.fault_if_due(stub_fault, path, request.body)):
+    if fault is None and (stub_fault is None or await session.fault_if_due(stub_fault, path, request.body)):
         return reply
     return reply._replace(delivery=replace(reply.delivery, fault=fault))
 
 
-def delivery_of_passed_on(
+async def delivery_of_passed_on(
     request: HttpRequest, stub_delivery: Delivery | None, fault: RequestedFault | None
 ) -> Delivery:
     """How the fallback's reply is delivered: with the fault of the request or session, else as a stub says."""
     delivery = stub_delivery or DEFAULT_DELIVERY
     if fault is None and delivery.fault is not None:
-        fault = request.session.fault_if_due(delivery.fault, request.scope["path"], request.body)
+        fault = await request.session.fault_if_due(delivery.fault, request.scope["path"], request.body)
     return replace(delivery, fault=fault)
 
 

@@ -16,7 +16,7 @@ from mockserver.network import is_loopback
 from mockserver.profiles import service_hosts
 from mockserver.server.access import HostPatterns
 from mockserver.server.errors import ApiError, NotAnApiRequest, render_error
-from mockserver.server.http.requests import HttpRequest, derive_request_id
+from mockserver.server.http.requests import HttpRequest, derive_tunnel_id
 from mockserver.server.http.services import Services
 from mockserver.server.http.tunnels import Address
 from mockserver.server.interception.certificates import CertificateAuthority
@@ -114,7 +114,7 @@ class Interception:
             "client": client,
         }
         request = HttpRequest(scope, _receive_nothing, _send_nothing, self._services)
-        request_id = derive_request_id(request, f"{status} {message}")
+        request_id = derive_tunnel_id(request, f"{status} {message}")
         details = EntryDetails(error_detail=message, refusal="refused", is_checked=False)
         request.record(status, (render_error(error, request_id),), False, request_id, details)
         return error

@@ -37,7 +37,7 @@ async def compact_response(request: HttpRequest) -> Any:
         # Inferred: without either, there is nothing to compact.
         message = "Missing required parameter: 'input', or 'previous_response_id'."
         raise ApiError(400, "MissingRequiredParameter", message).with_parameter("input")
-    digits, item_digits, *content_digits = derive_id_digits(request, _ID_COUNT)
+    digits, item_digits, *content_digits = await derive_id_digits(request, _ID_COUNT)
     stored_items = [
         each for turn in turns for each in to_input_items(json.loads(turn.request_body)["input"], turn.id)
     ]

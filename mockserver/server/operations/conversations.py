@@ -34,21 +34,21 @@ async def create_conversation(request: HttpRequest) -> Any:
     """Handle `POST /conversations`, with up to 20 initial items."""
     body = await read_validated_body(request, "create_conversation")
     session = request.session
-    digits = derive_id_digits(request, 1)[0]
+    digits = (await derive_id_digits(request, 1))[0]
     conversation = Conversation(
         id=f"conv_{format_uuid(digits)}",
         session=session.name,
         created_at=session.clock.now(),
         metadata=json.dumps(body.get("metadata") or {}),
     )
-    conversation = add_items(conversation, _stored_items(request, body.get("items") or []))
+    conversation = add_items(conversation, await _stored_items(request, body.get("items") or []))
     await request.services.store.put_conversation(conversation)
     return _conversation_object(conversation)
 
 
 async def retrieve_conversation(request: HttpRequest) -> Any:
     """Handle `GET /conversations/{conversation_id}`."""
-    return _conversation_object(await _find_conversation(request))
+    return _conversation_object(await _find_conversation(request, with_items=False))
 
 
 async def update_conversation(request: HttpRequest) -> Any:
@@ -56,13 +56,13 @@ async def update_conversation(request: HttpRequest) -> Any:
     body = await read_validated_body(request, "update_conversation")
     metadata = json.dumps(body["metadata"])
     return _conversation_object(
-        await _update_conversation(request, lambda before: before._replace(metadata=metadata))
+        await _append_to_conversation(request, lambda before: before._replace(metadata=metadata))
     )
 
 
 async def delete_conversation(request: HttpRequest) -> Any:
     """Handle `DELETE /conversations/{conversation_id}`; the conversation's responses stay."""
-    conversation = await _find_conversation(request)
+    conversation = await _find_conversation(request, with_items=False)
     if not await request.services.store.delete_conversation(request.session.name, conversation.id):
         raise _not_found_error("Conversation", conversation.id)
     return {"deleted": True, "id": conversation.id, "object": "conversation.deleted"}
@@ -71,8 +71,8 @@ async def delete_conversation(request: HttpRequest) -> Any:
 async def create_items(request: HttpRequest) -> Any:
     """Handle `POST /conversations/{conversation_id}/items`, with up to 20 items."""
     body = await read_validated_body(request, "create_items")
-    new = _stored_items(request, body["items"])
-    await _update_conversation(request, lambda before: add_items(before, new))
+    new = await _stored_items(request, body["items"])
+    await _append_to_conversation(request, lambda before: add_items(before, new))
     items = [json.loads(item.body) for item in new]
     first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
     return {"data": items, "first_id": first, "has_more": False, "last_id": last}
@@ -93,34 +93,40 @@ async def retrieve_item(request: HttpRequest) -> Any:
 
 async def delete_item(request: HttpRequest) -> Any:
     """Handle `DELETE /conversations/{conversation_id}/items/{item_id}`, which shortens the context."""
-    deleted = _find_item(await _find_conversation(request), request)
-    await _update_conversation(request, lambda before: before.remove_item(deleted.id))
+    store, conversation = request.services.store, await _find_conversation(request)
+    deleted = _find_item(conversation, request)
+    changed = await store.update_conversation(
+        request.session.name, conversation.id, lambda before: before.remove_item(deleted.id)
+    )
+    if changed is None:
+        raise await _no_conversation_error(request, conversation.id)
     return {"deleted": True, "id": deleted.id, "object": "conversation.item.deleted"}
 
 
-def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[StoredItem, ...]:
+async def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[StoredItem, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     own = [item for item in items if item.get("type") != "item_reference"]
-    ids = derive_id_digits(request, len(own) or 1)
+    ids = await derive_id_digits(request, len(own) or 1)
     listed = [
         to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(own, ids, strict=False)
     ]
     return tuple(to_stored_item(item, now) for item in listed)
 
 
-async def _find_conversation(request: HttpRequest) -> Conversation:
-    conversation_id = request.scope["path_params"]["conversation_id"]
-    conversation = await request.services.store.get_conversation(request.session.name, conversation_id)
+async def _find_conversation(request: HttpRequest, *, with_items: bool = True) -> Conversation:
+    conversation_id, store = request.scope["path_params"]["conversation_id"], request.services.store
+    get = store.get_conversation if with_items else store.get_conversation_summary
+    conversation = await get(request.session.name, conversation_id)
     if conversation is None:
         raise await _no_conversation_error(request, conversation_id)
     return conversation
 
 
-async def _update_conversation(
+async def _append_to_conversation(
     request: HttpRequest, change: Callable[[Conversation], Conversation]
 ) -> Conversation:
-    conversation_id = request.scope["path_params"]["conversation_id"]
-    changed = await request.services.store.update_conversation(request.session.name, conversation_id, change)
+    conversation_id, store = request.scope["path_params"]["conversation_id"], request.services.store
+    changed = await store.append_to_conversation(request.session.name, conversation_id, change)
     if changed is None:
         raise await _no_conversation_error(request, conversation_id)
     return changed

@@ -36,14 +36,14 @@ def _json_handler(name: str, operation: Operation) -> Handler:
         if schema_name is None:
             request.findings = ()
         try:
-            _raise_fault(request)
+            await _raise_fault(request)
         except ApiError:
             if schema_name is not None:
                 with suppress(ApiError):
                     await read_validated_body(request, schema_name)
             raise
         body = json.dumps(await operation(request))
-        request_id = derive_request_id(request, "200")
+        request_id = await derive_request_id(request, "200")
         head: Headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", request_id.encode()),
@@ -59,9 +59,9 @@ def _json_handler(name: str, operation: Operation) -> Handler:
     return handle
 
 
-def _raise_fault(request: HttpRequest) -> None:
+async def _raise_fault(request: HttpRequest) -> None:
     """Raise the ApiError of a fault for this request, if there is one."""
-    fault = fault_for_request(request)
+    fault = await fault_for_request(request)
     if fault is not None and (isinstance(fault.definition, ServiceFault) or FAULT_HEADER in request.headers):
         raise _error_from_fault(fault)
 

@@ -45,8 +45,8 @@ def _check(raw_body: bytes, schema_name: str, profile: Profile) -> tuple[Any, tu
     return body, tuple(check_body(body, schema_name, profile))
 
 
-def derive_id_digits(request: HttpRequest, count: int) -> list[str]:
+async def derive_id_digits(request: HttpRequest, count: int) -> list[str]:
     """Draw the digits of `count` ids, 32 hex digits each, from method, path and body of a request."""
     request_line = f"{request.scope['method']} {request.scope['path']}\n".encode(errors="replace")
     digest = request_digest(request_line + request.body_or_digest)
-    return request.session.ids.draw(digest, request.session.next_occurrence(digest), count)
+    return request.session.ids.draw(digest, await request.session.next_shared_occurrence(digest), count)

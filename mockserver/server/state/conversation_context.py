@@ -46,7 +46,7 @@ _OPERATIONS_READING_REQUESTS = frozenset({"listInputItems", "compactResponse"})
 async def find_parent(session: Session, store: Store, facts: RequestFacts) -> ResponseRecord | None:
     """Find what a request continues. Raises ApiError 400 if it does not exist or has expired."""
     if facts.conversation_id is not None:
-        conversation = await store.get_conversation(session.name, facts.conversation_id)
+        conversation = await _get_conversation(session, store, facts.conversation_id)
         if conversation is None:
             # Envelope and text are inferred, as for responses.
             message = f"Conversation with id '{facts.conversation_id}' not found."
@@ -61,6 +61,15 @@ async def find_parent(session: Session, store: Store, facts: RequestFacts) -> Re
         if previous is None
         else await get_previous_response(session, store, previous, stream=facts.stream)
     )
+
+
+async def _get_conversation(session: Session, store: Store, conversation_id: str) -> Conversation | None:
+    """Get a conversation, with its items only if some of them have expired."""
+    conversation = await store.get_conversation_summary(session.name, conversation_id)
+    expired_at = session.clock.now() - session.profile.lifetime_s
+    if conversation is None or conversation.context.oldest > expired_at:
+        return conversation
+    return await store.get_conversation(session.name, conversation_id)
 
 
 async def get_previous_response(
@@ -180,7 +189,7 @@ async def append_turn(
             cached_until=record.cached_until,
         )
 
-    await store.update_conversation(record.session, conversation_id, with_turn)
+    await store.append_to_conversation(record.session, conversation_id, with_turn)
 
 
 def add_items(conversation: Conversation, new: tuple[StoredItem, ...]) -> Conversation:

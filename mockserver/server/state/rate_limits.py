@@ -11,14 +11,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from mockserver.errors import ConfigurationError
+from mockserver.ids import request_digest
 from mockserver.server.delivery.faults import find_service_fault
+from mockserver.server.state.quotas import Quota
 from mockserver.suggestions import choose_from
 
-__all__ = ["Limits", "RateLimiter", "parse_limits"]
+if TYPE_CHECKING:
+    from mockserver.server.state.store import SharedStore
 
-_MINUTE, _SECOND = 60.0, 1.0
+__all__ = ["Limits", "RateLimiter", "UsageCounter", "parse_limits"]
+
+_MINUTE, _SECOND = 60, 1
 _USABLE_SHARE = 0.8
 #: Pairs of key and model that are counted; the least recently used is dropped first.
 _MAX_COUNTERS = 10_000
@@ -70,24 +76,44 @@ def parse_limits(texts: Iterable[str]) -> Limits | None:
     return Limits(**limits) if limits else None  # type: ignore[arg-type]
 
 
+def _list_quotas(limits: Limits) -> tuple[Quota, ...]:
+    """The quotas that the limits set, in the order of their errors."""
+    quotas = []
+    if limits.burst is not None:
+        quotas.append(Quota("burst-rate", _SECOND, requests=limits.burst))
+    if limits.requests is not None:
+        quotas.append(Quota("request-quota", _MINUTE, requests=limits.requests))
+        quotas.append(Quota("request-quota", _SECOND, requests=_per_second(limits.requests)))
+    if limits.tokens is not None:
+        per_second = _per_second(limits.tokens)
+        quotas.append(Quota("allocation-quota", _MINUTE, tokens=limits.tokens))
+        quotas.append(Quota("allocation-quota", _SECOND, tokens=per_second, admits_any_first=True))
+    return tuple(quotas)
+
+
 @dataclass(slots=True)
-class _UsageCounter:
+class UsageCounter:
     """Requests of one key to one model within the last minute."""
 
     requests: deque[tuple[float, int]] = field(default_factory=deque)
     """(time, tokens), oldest first."""
     tokens: int = 0
 
-    def drop_until(self, moment: float) -> None:
-        while self.requests and self.requests[0][0] <= moment:
+    def admit(self, quotas: Iterable[Quota], tokens: int, now: float) -> Quota | None:
+        """Count a request unless it exceeds a quota; return the first that it exceeds."""
+        while self.requests and self.requests[0][0] <= now - _MINUTE:
             self.tokens -= self.requests.popleft()[1]
-
-    def add(self, now: float, tokens: int) -> None:
+        for quota in quotas:
+            if quota.is_exceeded(*self._count_since(now - quota.seconds), tokens):
+                return quota
         self.requests.append((now, tokens))
         self.tokens += tokens
+        return None
 
-    def count_since(self, moment: float) -> tuple[int, int]:
+    def _count_since(self, moment: float) -> tuple[int, int]:
         """Return (requests, tokens) since a time."""
+        if self.requests and self.requests[0][0] > moment:
+            return len(self.requests), self.tokens
         requests = tokens = 0
         for time, count in reversed(self.requests):
             if time <= moment:
@@ -97,41 +123,53 @@ class _UsageCounter:
 
 
 class RateLimiter:
-    """Counts requests and tokens, and rejects requests beyond the limits."""
+    """Counts requests and tokens, and rejects requests beyond the limits.
+
+    If several servers share the session, it counts in their store; only requests in flight are each server's own.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._counters: dict[tuple[bytes, str], _UsageCounter] = {}
+        self._quotas = _list_quotas(limits)
+        self._counters: dict[tuple[bytes, str], UsageCounter] = {}
         self._in_flight: dict[bytes, int] = {}
 
     def for_new_session(self) -> RateLimiter:
         """A limiter of another session with the same limits."""
         return RateLimiter(self.limits)
 
-    def admit(self, key: bytes, model: str, tokens: int, now: float) -> None:
-        """Count a request with `tokens` input tokens. Raises ApiError 429 if it exceeds a limit."""
-        counter = self._counters.pop((key, model), None) or _UsageCounter()
+    async def admit(
+        self, key: bytes, model: str, tokens: int, now: float, session: str, store: SharedStore | None
+    ) -> None:
+        """Count a request with `tokens` input tokens. Raises ApiError 429 if it exceeds a limit.
+
+        `store` is that of a session which several servers have.
+        """
+        exceeded = None
+        if store is None:
+            exceeded = self._counter(key, model).admit(self._quotas, tokens, now)
+        elif self._quotas:
+            name = _usage_name(key, model)
+            index = await store.admit(session, name, self._quotas, tokens, now)
+            exceeded = None if index is None else self._quotas[index]
+        if exceeded is not None:
+            raise find_service_fault(exceeded.fault).to_api_error(requested=False)
+
+    def _counter(self, key: bytes, model: str) -> UsageCounter:
+        counter = self._counters.pop((key, model), None) or UsageCounter()
         self._counters[key, model] = counter
         if len(self._counters) > _MAX_COUNTERS:
             del self._counters[next(iter(self._counters))]
-        counter.drop_until(now - _MINUTE)
-        limits = self.limits
-        requests, recent_tokens = counter.count_since(now - _SECOND)
-        if limits.burst is not None and requests >= limits.burst:
-            raise find_service_fault("burst-rate").to_api_error(requested=False)
-        if limits.requests is not None and (
-            len(counter.requests) >= limits.requests or requests >= _per_second(limits.requests)
-        ):
-            raise find_service_fault("request-quota").to_api_error(requested=False)
-        if limits.tokens is not None and (
-            counter.tokens + tokens > limits.tokens
-            or (requests and recent_tokens + tokens > _per_second(limits.tokens))
-        ):
-            raise find_service_fault("allocation-quota").to_api_error(requested=False)
-        counter.add(now, tokens)
+        return counter
 
-    def add_output_tokens(self, key: bytes, model: str, tokens: int) -> None:
+    async def add_output_tokens(
+        self, key: bytes, model: str, tokens: int, session: str, store: SharedStore | None
+    ) -> None:
         """Count the tokens of a reply."""
+        if store is not None:
+            if self.limits.tokens is not None:
+                await store.add_tokens(session, _usage_name(key, model), self._quotas, tokens)
+            return
         counter = self._counters.get((key, model))
         if counter is not None and counter.requests:
             time, count = counter.requests.pop()
@@ -168,6 +206,11 @@ class RateLimiter:
         """Reset all counters."""
         self._counters.clear()
         self._in_flight.clear()
+
+
+def _usage_name(key: bytes, model: str) -> bytes:
+    """What a store counts the requests of a key to a model under: it must not show the key."""
+    return request_digest(b"%b %b" % (key, model.encode()))
 
 
 def _per_second(per_minute: int) -> int:

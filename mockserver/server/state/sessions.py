@@ -22,6 +22,7 @@ from mockserver.server.delivery.timer import Timer
 from mockserver.server.output_lengths import OutputLength
 from mockserver.server.state.journal import Journal
 from mockserver.server.state.request_cache import RequestCache
+from mockserver.server.state.store import SharedStore
 from mockserver.server.stubs.document_problems import explain_exchange
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import (
@@ -107,6 +108,10 @@ class Session:
     """Whether function call items carry their arguments, instead of delta events."""
     output_length: OutputLength | None = None
     """How many tokens generated replies have; None: as the texts come."""
+    shared_store: SharedStore | None = None
+    """Counts what all servers with this session have to count together; None: it is this server's own."""
+    shares_seed: bool = False
+    """Whether other servers give the same ids to the same requests, so that they count equal requests together."""
     plans: RequestCache[Any] = field(default_factory=RequestCache)
     """The engine's plans of requests, valid for one version of the settings and of the stubs."""
     version: int = field(default=0, init=False)
@@ -137,20 +142,29 @@ class Session:
             self._older_occurrences, self._occurrences = self._occurrences, {}
         self._occurrences[digest] = occurrence
 
+    async def next_shared_occurrence(self, digest: bytes, *, by_all_servers: bool = False) -> int:
+        """Like `next_occurrence`, but of all servers if they share the seed or `by_all_servers` says so."""
+        if self.shared_store is not None and (self.shares_seed or by_all_servers):
+            return await self.shared_store.count(self.name, digest)
+        return self.next_occurrence(digest)
+
     def new_timer(self, arrived_at: float) -> Timer:
         """What keeps the time of the answer to a request that arrived then, by the loop's clock."""
         return Timer(self.clock, by_clock=self.pauses_by_clock, arrived_at=arrived_at)
 
-    def fault_for(self, path: str, body: bytes) -> RequestedFault | None:
+    async def fault_for(self, path: str, body: bytes) -> RequestedFault | None:
         """Return the first of the session's faults that applies to this request."""
-        return next((fault for fault in self.faults if self.fault_if_due(fault, path, body)), None)
+        for fault in self.faults:
+            if await self.fault_if_due(fault, path, body) is not None:
+                return fault
+        return None
 
-    def fault_if_due(self, fault: RequestedFault, path: str, body: bytes) -> RequestedFault | None:
+    async def fault_if_due(self, fault: RequestedFault, path: str, body: bytes) -> RequestedFault | None:
         """Return the fault if it applies to this request, by its probability and `first`; else None."""
         if fault.is_unconditional:
             return fault
         digest = request_digest(b"fault %b %b %b" % (fault.name.encode(), path.encode(), body))
-        occurrence = self.next_occurrence(digest)
+        occurrence = await self.next_shared_occurrence(digest, by_all_servers=fault.first is not None)
         drawn = self.ids.draw(digest, occurrence, 1)[0]
         return fault if fault.applies(occurrence, int(drawn[:12], 16) / (1 << 48)) else None
 
@@ -237,6 +251,8 @@ def derive_session(session: Session, name: str, seed: int | None = None) -> Sess
         structured_output=session.structured_output,
         whole_arguments=session.whole_arguments,
         output_length=session.output_length,
+        shared_store=session.shared_store,
+        shares_seed=session.shares_seed,
         pauses_by_clock=session.pauses_by_clock,
         strict_from_start=session.strict_from_start,
         has_fallback=session.has_fallback,

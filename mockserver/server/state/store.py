@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn
 from mockserver.server.errors import ApiError
 
+if TYPE_CHECKING:
+    from mockserver.server.state.quotas import Quota
+
 __all__ = [
     "MAX_STORED_BYTES",
     "Conversation",
+    "ConversationContext",
     "MemoryStore",
     "ResponseRecord",
+    "SharedStore",
     "Store",
     "StoreUnavailable",
     "StoredItem",
@@ -110,6 +115,8 @@ class Conversation(NamedTuple):
     """Bytes of all items."""
     context: ConversationContext = _EMPTY_CONTEXT
     """Of all items, also those that have expired."""
+    revision: str = ""
+    """Differs after each change in a store of several servers that compares before it stores."""
 
     @property
     def size(self) -> int:
@@ -178,12 +185,23 @@ class Store(Protocol):
     async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
         """Return a conversation, or None."""
 
+    async def get_conversation_summary(self, session: str, conversation_id: str) -> Conversation | None:
+        """Like `get_conversation`, but `items` may be empty: the other members say what most turns need."""
+
     async def update_conversation(
         self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
     ) -> Conversation | None:
         """Replace a conversation, atomically, by what `change` returns for it.
 
         A store may call `change` more than once. Returns the new conversation, or None if there is none.
+        """
+
+    async def append_to_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        """Like `update_conversation`, for a change that removes no items.
+
+        The conversation that `change` gets, and the one that is returned, may lack earlier items.
         """
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
@@ -197,6 +215,21 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Close connections; the next use opens them again."""
+
+
+class SharedStore(Store, Protocol):
+    """A store of several servers, which also counts what they must count together."""
+
+    async def count(self, session: str, name: bytes) -> int:
+        """Count something; return how often it was counted before."""
+
+    async def admit(
+        self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int, now: float
+    ) -> int | None:
+        """Count a request unless it exceeds a quota; return the index of the first that it exceeds."""
+
+    async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
+        """Add tokens to the latest request that was admitted under this name."""
 
 
 async def follow_parents(
@@ -286,6 +319,14 @@ class MemoryStore:
         after = change(before)
         await self.put_conversation(after)
         return after
+
+    async def get_conversation_summary(self, session: str, conversation_id: str) -> Conversation | None:
+        return await self.get_conversation(session, conversation_id)
+
+    async def append_to_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        return await self.update_conversation(session, conversation_id, change)
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
         conversation = self._conversations.pop((session, conversation_id), None)

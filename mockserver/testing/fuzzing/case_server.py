@@ -205,7 +205,7 @@ class CaseServer:
             head.append((b"content-length", b"%d" % reply.content_length))
         steps = reply.steps or (SendStep(b""),)
         rendered = RenderedReply(
-            derive_request_id(request, "200"),
+            await derive_request_id(request, "200"),
             EntryDetails(),
             tuple(step.data for step in steps if isinstance(step, SendStep)),
             reply.stream,

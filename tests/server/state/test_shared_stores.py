@@ -14,11 +14,14 @@ import pytest
 from mockserver.contract.bodies.call_outputs import NO_HISTORY, Turn
 from mockserver.errors import ConfigurationError
 from mockserver.server.errors import ApiError
+from mockserver.server.state.quotas import Quota
+from mockserver.server.state.rate_limits import UsageCounter
 from mockserver.server.state.shared_stores import describe_store, open_shared_store
 from mockserver.server.state.store import (
     Conversation,
     MemoryStore,
     ResponseRecord,
+    SharedStore,
     Store,
     StoredItem,
     StoreUnavailable,
@@ -37,6 +40,15 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     else:
         server: RedisServer = request.getfixturevalue("redis")
         yield lambda: open_shared_store(server.url)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def open_shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SharedStore]:
+    """Opens a store that several servers share."""
+    if request.param == "sqlite":
+        return lambda: open_shared_store(f"sqlite:{tmp_path / 'store'}")
+    server: RedisServer = request.getfixturevalue("redis")
+    return lambda: open_shared_store(server.url)
 
 
 def run(store: Store, scenario: Callable[[], Awaitable[Any]]) -> Any:
@@ -154,6 +166,99 @@ def test_concurrent_turns_of_a_conversation_are_all_kept(open_store: Callable[[]
     run(one, scenario)
 
 
+def test_appended_turns_are_all_kept_and_a_summary_has_their_totals(
+    open_store: Callable[[], Store],
+) -> None:
+    one, two = open_store(), open_store()
+
+    async def scenario() -> None:
+        await one.put_conversation(with_item("first")(Conversation("c", "s", 0.0, b"{}")))
+        names = [f"i{index}" for index in range(20)]
+        turns = [
+            store.append_to_conversation("s", "c", with_item(name))
+            for store, name in zip([one, two] * 10, names, strict=True)
+        ]
+        assert all(await asyncio.gather(*turns))
+        found = await two.get_conversation("s", "c")
+        summary = await one.get_conversation_summary("s", "c")
+        assert found is not None
+        assert summary is not None
+        assert [found.items[0].id, *sorted(item.id for item in found.items[1:])] == ["first", *sorted(names)]
+        assert summary._replace(items=found.items) == found
+        assert (found.turn, found.context.tokens) == (21, 42)
+        assert found.item_bytes == sum(len(item.body) for item in found.items)
+        shorter = await two.update_conversation("s", "c", lambda before: before.remove_item("i7"))
+        assert shorter is not None
+        assert await one.get_conversation("s", "c") == shorter
+        assert "i7" not in [item.id for item in shorter.items]
+        assert await one.append_to_conversation("s", "unknown", with_item("x")) is None
+        assert await one.get_conversation_summary("s", "unknown") is None
+        assert await one.delete_conversation("s", "c")
+        await two.put_conversation(Conversation("c", "s", 0.0, b"{}"))
+        assert await one.get_conversation("s", "c") == await two.get_conversation_summary("s", "c")
+        await two.close()
+
+    run(one, scenario)
+
+
+def test_servers_count_together_until_the_session_is_cleared(open_shared: Callable[[], SharedStore]) -> None:
+    one, two = open_shared(), open_shared()
+
+    async def scenario() -> None:
+        counts = [await store.count("s", b"\xff a request") for store in (one, two, one)]
+        counts += await asyncio.gather(*[store.count("s", b"\xff a request") for store in (one, two)])
+        assert sorted(counts) == [0, 1, 2, 3, 4]
+        assert await two.count("s", b"another") == await two.count("t", b"\xff a request") == 0
+        await two.clear("s")
+        assert await one.count("s", b"\xff a request") == 0
+        await two.close()
+
+    run(one, scenario)
+
+
+def test_servers_admit_requests_together(open_shared: Callable[[], SharedStore]) -> None:
+    """Two servers admit and refuse the same requests as one that counts in memory."""
+    one, two, counter = open_shared(), open_shared(), UsageCounter()
+    quotas = (
+        Quota("a", 60, requests=6),
+        Quota("b", 1, requests=2),
+        Quota("c", 60, tokens=100),
+        Quota("d", 1, tokens=20, admits_any_first=True),
+    )
+    requests = [
+        *((5.0, 10), (5.25, 10), (5.5, 1), (6.0, 21), (6.5, 1), (8.0, 50), (9.5, 5), (9.75, 0)),
+        *((11.0, 0), (12.0, 0), (64.9, 0), (65.0, 0), (65.125, 90), (70.5, 30), (200.0, 101), (200.0, 100)),
+    ]
+
+    async def scenario() -> None:
+        indexes = []
+        for number, (now, tokens) in enumerate(requests):
+            store = (one, two)[number % 2]
+            exceeded = counter.admit(quotas, tokens, now)
+            indexes.append(await store.admit("s", b"\xff key", quotas, tokens, now))
+            assert indexes[-1] == (None if exceeded is None else quotas.index(exceeded)), (now, tokens)
+        assert set(indexes) == {None, 0, 1, 2, 3}
+        assert await one.admit("s", b"other key", quotas, 100, 200.0) is None
+        assert await two.admit("t", b"\xff key", quotas, 100, 200.0) is None
+        await two.close()
+
+    run(one, scenario)
+
+
+def test_tokens_of_a_reply_count_for_the_next_request(open_shared: Callable[[], SharedStore]) -> None:
+    store, quotas = open_shared(), (Quota("a", 60, tokens=100), Quota("b", 1, tokens=50))
+
+    async def scenario() -> None:
+        await store.add_tokens("s", b"key", quotas, 1000)  # of a request that is forgotten
+        assert await store.admit("s", b"key", quotas, 10, 5.0) is None
+        await store.add_tokens("s", b"key", quotas, 40)
+        assert await store.admit("s", b"key", quotas, 1, 5.5) == 1
+        assert await store.admit("s", b"key", quotas, 50, 7.0) is None
+        assert await store.admit("s", b"key", quotas, 1, 9.0) == 0
+
+    run(store, scenario)
+
+
 def test_a_change_that_is_refused_changes_nothing(open_store: Callable[[], Store]) -> None:
     store = open_store()
 
@@ -198,7 +303,7 @@ def test_a_file_of_another_program_or_version_is_refused(tmp_path: Path, kind: s
             statements = {"version": "PRAGMA user_version = 99", "application": "CREATE TABLE t (x)"}
             connection.execute(statements[kind])
     store = open_shared_store(f"sqlite:{path}")
-    words = {"version": "schema 99, not 1", "application": "another program", "text": "not a database"}
+    words = {"version": "schema 99, not 2", "application": "another program", "text": "not a database"}
     with pytest.raises(StoreUnavailable) as raised:
         run(store, store.ready)
     assert words[kind] in raised.value.reason
@@ -218,7 +323,7 @@ def test_a_redis_database_of_another_version_is_refused(redis: RedisServer) -> N
     store = open_shared_store(redis.url)
     with pytest.raises(StoreUnavailable) as raised:
         run(store, store.ready)
-    assert "schema 99, not 1" in raised.value.reason
+    assert "schema 99, not 2" in raised.value.reason
     redis.run("DEL", "mockserver:schema")
     run(store, store.ready)
 

@@ -6,7 +6,7 @@ Sessions, stubs and the journal stay in each server: only what a store keeps is 
 from __future__ import annotations
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.state.store import Store
+from mockserver.server.state.store import SharedStore
 
 __all__ = ["DEFAULT_SQLITE_SIZE", "describe_store", "open_shared_store"]
 
@@ -17,7 +17,7 @@ _SQLITE_SCHEME = "sqlite:"
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
-def open_shared_store(url: str, size: int | None = None) -> Store:
+def open_shared_store(url: str, size: int | None = None) -> SharedStore:
     """The store of a URL; it connects when it is first used.
 
     `size` limits the responses of an SQLite store. Raises ConfigurationError or MissingPackage.

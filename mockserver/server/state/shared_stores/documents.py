@@ -1,4 +1,4 @@
-"""Records and conversations as the JSON documents that shared stores keep.
+"""Records, conversations and their items as the JSON documents that shared stores keep.
 
 A document is an object of JSON texts with their sizes in front, so that reading it parses neither requests nor
 responses, and returns the bytes that were stored:
@@ -8,17 +8,26 @@ responses, and returns the bytes that were stored:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from mockserver.contract.bodies.call_outputs import CallHistory, Turn
-from mockserver.server.state.store import Conversation, ResponseRecord, StoredItem
+from mockserver.server.state.store import Conversation, ConversationContext, ResponseRecord, StoredItem
 from mockserver.wire import json
 
-__all__ = ["SCHEMA_VERSION", "read_conversation", "read_record", "write_conversation", "write_record"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "read_conversation",
+    "read_record",
+    "write_conversation",
+    "write_items",
+    "write_record",
+]
 
 #: The version of the documents; servers that read different ones cannot share a store.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _ABSENT = b"null"
 
@@ -57,7 +66,8 @@ def read_record(document: bytes) -> ResponseRecord:
 
 
 def write_conversation(conversation: Conversation) -> bytes:
-    """A conversation as a document."""
+    """A conversation as a document, without its items but with what they add up to."""
+    context = conversation.context
     head = {
         "id": conversation.id,
         "session": conversation.session,
@@ -66,32 +76,52 @@ def write_conversation(conversation: Conversation) -> bytes:
         "stub_name": conversation.stub_name,
         "cached_tokens": conversation.cached_tokens,
         "cached_until": conversation.cached_until,
-        "items": [
-            {
-                "id": item.id,
-                "created_at": item.created_at,
-                "tokens": item.tokens,
-                "call_items": item.call_items,
-                "bytes": len(item.body),
-            }
-            for item in conversation.items
-        ],
+        "item_bytes": conversation.item_bytes,
+        "context": {
+            "tokens": context.tokens,
+            "calls": _calls_to_json(context.calls),
+            "has_function_calls": context.has_function_calls,
+            "oldest": None if context.oldest == inf else context.oldest,
+        },
+        "revision": conversation.revision,
     }
-    items = b"[%b]" % b",".join(item.body for item in conversation.items)
-    return _join(conversation=json.dumps(head), metadata=conversation.metadata, items=items)
+    return _join(conversation=json.dumps(head), metadata=conversation.metadata)
 
 
-def read_conversation(document: bytes) -> Conversation:
-    """The conversation in a document."""
-    head, metadata, items = _split(document, "conversation", "metadata", "items")
+def read_conversation(document: bytes, items: Iterable[bytes] = ()) -> Conversation:
+    """The conversation in a document, with the items in others."""
+    head, metadata = _split(document, "conversation", "metadata")
     members = json.loads(head)
-    stored, at = [], 1
-    for item in members.pop("items"):
-        end = at + item.pop("bytes")
-        call_items = tuple(item.pop("call_items"))
-        stored.append(StoredItem(**item, body=items[at:end], call_items=call_items))
-        at = end + 1
-    return Conversation(**members, metadata=metadata).add_items(tuple(stored))
+    context = members.pop("context")
+    oldest = inf if context["oldest"] is None else context["oldest"]
+    calls = _history_from_json(context["calls"])
+    return Conversation(
+        **members,
+        metadata=metadata,
+        items=tuple(map(_read_item, items)),
+        context=ConversationContext(**{**context, "calls": calls, "oldest": oldest}),
+    )
+
+
+def write_items(conversation: Conversation) -> list[bytes]:
+    """The items of a conversation, each as a document."""
+    return [_write_item(each) for each in conversation.items]
+
+
+def _write_item(item: StoredItem) -> bytes:
+    head = {
+        "id": item.id,
+        "created_at": item.created_at,
+        "tokens": item.tokens,
+        "call_items": item.call_items,
+    }
+    return _join(stored=json.dumps(head), item=item.body)
+
+
+def _read_item(document: bytes) -> StoredItem:
+    head, body = _split(document, "stored", "item")
+    members = json.loads(head)
+    return StoredItem(**{**members, "call_items": tuple(members["call_items"])}, body=body)
 
 
 def _calls_to_json(calls: Turn | CallHistory | None) -> dict[str, Any] | None:
@@ -114,6 +144,10 @@ def _calls_from_json(value: dict[str, Any] | None) -> Turn | CallHistory | None:
         return None
     if "items" in value:
         return Turn(tuple(value["items"]), _calls_from_json(value["before"]), value["is_complete"])
+    return _history_from_json(value)
+
+
+def _history_from_json(value: dict[str, Any]) -> CallHistory:
     return CallHistory(
         MappingProxyType(value["item_ids"]),
         tuple(value["open_calls"]),

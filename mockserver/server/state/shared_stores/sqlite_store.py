@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mockserver.server.state.shared_stores.documents import (
     SCHEMA_VERSION,
     read_conversation,
     read_record,
     write_conversation,
+    write_items,
     write_record,
 )
 from mockserver.server.state.store import Conversation, ResponseRecord, StoreUnavailable, follow_parents
+
+if TYPE_CHECKING:
+    from mockserver.server.state.quotas import Quota
 
 __all__ = ["SqliteStore"]
 
@@ -39,6 +44,19 @@ CREATE TABLE responses (
 CREATE TABLE conversations (
     session TEXT NOT NULL, id TEXT NOT NULL, document BLOB NOT NULL, PRIMARY KEY (session, id)
 );
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY, session TEXT NOT NULL, conversation TEXT NOT NULL, document BLOB NOT NULL
+);
+CREATE INDEX items_of_conversation ON items (session, conversation);
+CREATE TABLE counts (
+    number INTEGER PRIMARY KEY, session TEXT NOT NULL, name BLOB NOT NULL, count INTEGER NOT NULL,
+    UNIQUE (session, name)
+);
+CREATE TABLE admitted (
+    number INTEGER PRIMARY KEY, session TEXT NOT NULL, name BLOB NOT NULL, time REAL NOT NULL,
+    tokens INTEGER NOT NULL
+);
+CREATE INDEX admitted_by_time ON admitted (session, name, time);
 CREATE TABLE checks (id INTEGER PRIMARY KEY, time REAL NOT NULL);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -46,7 +64,10 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class SqliteStore:
-    """A store in a file. It drops expired records, and the oldest of more than `max_records`."""
+    """A store in a file. It drops expired records, and the oldest of more than `max_records`.
+
+    It counts twice as many requests as it has records, so that an id can repeat only after its response was dropped.
+    """
 
     is_shared = True
 
@@ -54,7 +75,7 @@ class SqliteStore:
         self._path = path
         self._max_records = max_records
         self._connection: sqlite3.Connection | None = None
-        self._puts = 0
+        self._puts = self._counts = 0
 
     async def put(self, record: ResponseRecord) -> None:
         with self._transaction() as connection:
@@ -63,7 +84,7 @@ class SqliteStore:
                 (record.session, record.id, record.expires_at, write_record(record)),
             )
             if self._puts % _PRUNE_EVERY == 0:
-                self._prune(connection)
+                self._prune(connection, record.created_at)
         self._puts += 1
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
@@ -78,18 +99,34 @@ class SqliteStore:
         return False  # it does not remember what it dropped
 
     async def delete(self, session: str, response_id: str) -> bool:
-        return self._delete("responses", session, response_id)
+        with self._transaction() as connection:
+            return _delete(connection, "responses", session, response_id)
 
     async def put_conversation(self, conversation: Conversation) -> None:
         with self._transaction() as connection:
-            _write_conversation(connection, conversation)
+            _replace_conversation(connection, conversation)
 
     async def get_conversation(self, session: str, conversation_id: str) -> Conversation | None:
+        with self._transaction("DEFERRED") as connection:  # the conversation and its items at one time
+            return _read_conversation(connection, session, conversation_id)
+
+    async def get_conversation_summary(self, session: str, conversation_id: str) -> Conversation | None:
         with self._connected() as connection:
             document = _select(connection, "conversations", session, conversation_id)
         return None if document is None else read_conversation(document)
 
     async def update_conversation(
+        self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
+    ) -> Conversation | None:
+        with self._transaction() as connection:
+            before = _read_conversation(connection, session, conversation_id)
+            if before is None:
+                return None
+            after = change(before)
+            _replace_conversation(connection, after)
+            return after
+
+    async def append_to_conversation(
         self, session: str, conversation_id: str, change: Callable[[Conversation], Conversation]
     ) -> Conversation | None:
         with self._transaction() as connection:
@@ -101,12 +138,52 @@ class SqliteStore:
             return after
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
-        return self._delete("conversations", session, conversation_id)
+        with self._transaction() as connection:
+            _delete_items(connection, session, conversation_id)
+            return _delete(connection, "conversations", session, conversation_id)
+
+    async def count(self, session: str, name: bytes) -> int:
+        with self._transaction() as connection:
+            (count,) = connection.execute(
+                "INSERT INTO counts (session, name, count) VALUES (?, ?, 0)"
+                " ON CONFLICT (session, name) DO UPDATE SET count = count + 1 RETURNING count",
+                (session, name),
+            ).fetchone()
+            if self._counts % _PRUNE_EVERY == 0:
+                _keep_newest(connection, "counts", 2 * self._max_records)
+        self._counts += 1
+        return int(count)
+
+    async def admit(
+        self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int, now: float
+    ) -> int | None:
+        with self._transaction() as connection:
+            longest = max(quota.seconds for quota in quotas)
+            connection.execute(
+                "DELETE FROM admitted WHERE session = ? AND name = ? AND time <= ?",
+                (session, name, now - longest),
+            )
+            for index, quota in enumerate(quotas):
+                if quota.is_exceeded(*_usage_since(connection, session, name, now - quota.seconds), tokens):
+                    return index
+            connection.execute(
+                "INSERT INTO admitted (session, name, time, tokens) VALUES (?, ?, ?, ?)",
+                (session, name, now, tokens),
+            )
+        return None
+
+    async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE admitted SET tokens = tokens + ? WHERE number = (SELECT number FROM admitted"
+                " WHERE session = ? AND name = ? ORDER BY time DESC, number DESC LIMIT 1)",
+                (tokens, session, name),
+            )
 
     async def clear(self, session: str) -> None:
         with self._transaction() as connection:
-            connection.execute("DELETE FROM responses WHERE session = ?", (session,))
-            connection.execute("DELETE FROM conversations WHERE session = ?", (session,))
+            for table in ("responses", "conversations", "items", "counts", "admitted"):
+                connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608 (ours)
 
     async def ready(self) -> None:
         with self._transaction() as connection:  # a full disk can be read
@@ -117,31 +194,23 @@ class SqliteStore:
             self._connection.close()
             self._connection = None
 
-    def _prune(self, connection: sqlite3.Connection) -> None:
-        """Drop the oldest records; those that expire first were stored first."""
-        connection.execute(
-            "DELETE FROM responses WHERE number <= (SELECT max(number) FROM responses) - ?",
-            (self._max_records,),
-        )
+    def _prune(self, connection: sqlite3.Connection, now: float) -> None:
+        """Drop the oldest records, and those that have expired by `now`; they were stored first.
+
+        `now` is by the clock of the sessions, which stands still with a seed.
+        """
+        _keep_newest(connection, "responses", self._max_records)
         connection.execute(
             "DELETE FROM responses WHERE number <"
             " (SELECT number FROM responses WHERE expires_at > ? ORDER BY number LIMIT 1)",
-            (time.time(),),
+            (now,),
         )
 
-    def _delete(self, table: str, session: str, object_id: str) -> bool:
-        with self._transaction() as connection:
-            deleted = connection.execute(
-                f"DELETE FROM {table} WHERE session = ? AND id = ?",  # noqa: S608 (one of ours)
-                (session, object_id),
-            )
-            return deleted.rowcount > 0
-
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that writes; what the block raises rolls it back."""
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """A transaction, by default one that writes; what the block raises rolls it back."""
         with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"BEGIN {kind}")
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -213,8 +282,59 @@ def _select(connection: sqlite3.Connection, table: str, session: str, object_id:
     return None if row is None else bytes(row[0])
 
 
+def _delete(connection: sqlite3.Connection, table: str, session: str, object_id: str) -> bool:
+    deleted = connection.execute(
+        f"DELETE FROM {table} WHERE session = ? AND id = ?",  # noqa: S608 (one of ours)
+        (session, object_id),
+    )
+    return deleted.rowcount > 0
+
+
+def _keep_newest(connection: sqlite3.Connection, table: str, size: int) -> None:
+    connection.execute(
+        f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?",  # noqa: S608 (one of ours)
+        (size,),
+    )
+
+
+def _read_conversation(
+    connection: sqlite3.Connection, session: str, conversation_id: str
+) -> Conversation | None:
+    document = _select(connection, "conversations", session, conversation_id)
+    if document is None:
+        return None
+    items = connection.execute(
+        "SELECT document FROM items WHERE session = ? AND conversation = ? ORDER BY number",
+        (session, conversation_id),
+    )
+    return read_conversation(document, (bytes(item) for (item,) in items))
+
+
+def _replace_conversation(connection: sqlite3.Connection, conversation: Conversation) -> None:
+    _delete_items(connection, conversation.session, conversation.id)
+    _write_conversation(connection, conversation)
+
+
 def _write_conversation(connection: sqlite3.Connection, conversation: Conversation) -> None:
+    """Store a conversation, and its items after those that it has."""
     connection.execute(
         "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?)",
         (conversation.session, conversation.id, write_conversation(conversation)),
     )
+    connection.executemany(
+        "INSERT INTO items (session, conversation, document) VALUES (?, ?, ?)",
+        [(conversation.session, conversation.id, item) for item in write_items(conversation)],
+    )
+
+
+def _delete_items(connection: sqlite3.Connection, session: str, conversation_id: str) -> None:
+    connection.execute("DELETE FROM items WHERE session = ? AND conversation = ?", (session, conversation_id))
+
+
+def _usage_since(connection: sqlite3.Connection, session: str, name: bytes, moment: float) -> tuple[int, int]:
+    """(requests, tokens) that were admitted since a time."""
+    requests, tokens = connection.execute(
+        "SELECT count(*), coalesce(sum(tokens), 0) FROM admitted WHERE session = ? AND name = ? AND time > ?",
+        (session, name, moment),
+    ).fetchone()
+    return int(requests), int(tokens)

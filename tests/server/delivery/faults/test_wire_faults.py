@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -180,9 +181,12 @@ def test_several_faults_occur_as_often_as_asked() -> None:
     """The first fault that is drawn applies, so the second gets its share of the other requests."""
     session = open_session(profile=DEFAULT_PROFILE, seed=1)
     session.faults = (parse_fault("rate-limit:0.02"), parse_fault("cut-after:0.01"))
-    drawn = Counter(
-        str(session.fault_for("/v1/responses", b'{"input": "%d"}' % (number // 2))) for number in range(5000)
-    )
+
+    async def draw() -> list[str]:
+        bodies = (b'{"input": "%d"}' % (number // 2) for number in range(5000))
+        return [str(await session.fault_for("/v1/responses", body)) for body in bodies]
+
+    drawn = Counter(asyncio.run(draw()))
     assert sum(drawn.values()) == 5000
     assert 60 <= drawn["rate-limit"] <= 140  # 100, and four standard deviations more or less
     assert 21 <= drawn["cut-after"] <= 77  # 49, because 0.98 times 0.01
