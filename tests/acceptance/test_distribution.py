@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 import mockserver
+from hatch_build import adapt_readme
 from tests.acceptance.conftest import ROOT, environment_without_checkout, run_checked
 
 WHEELHOUSE = ROOT / ".environments" / "wheelhouse"
@@ -65,9 +67,23 @@ def test_the_sdist_contains_the_sources_of_the_wheel(distributions: Path) -> Non
         top_level = {name.split("/")[1] for name in archive.getnames()}
 
     assert top_level == {
-        ".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml",
-        "fixtures", "mockserver", "schemas",
+        ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", "README.md", "SECURITY.md",
+        "hatch_build.py", "pyproject.toml", "docs", "fixtures", "mockserver", "schemas",
     }  # fmt: skip
+
+
+def test_the_metadata_describes_the_package(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = email.message_from_bytes(archive.read(f"{DIST_INFO}/METADATA"))
+    classifiers = metadata.get_all("Classifier") or []
+    for minor in range(11, 15):
+        assert f"Programming Language :: Python :: 3.{minor}" in classifiers
+    assert metadata["Author"] == "The responses-mockserver project"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    description = str(metadata.get_payload())
+    assert description.startswith("# responses-mockserver\n")
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", description) == []
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +147,16 @@ def test_version_is_the_newest_of_the_changelog() -> None:
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert headings[0] == mockserver.__version__ == version("responses-mockserver")
+
+
+@pytest.mark.parametrize(
+    ("site", "adapted"),
+    [
+        (None, "Read pytest (`docs/pytest.md#install`) and SECURITY.md."),
+        ("https://example.com/", "Read [pytest](https://example.com/pytest.html#install) and SECURITY.md."),
+    ],
+)
+def test_links_of_the_readme_work_on_a_package_index(site: str | None, adapted: str) -> None:
+    text = "![](docs/pictures/check.svg)Read [pytest](docs/pytest.md#install) and [SECURITY.md](SECURITY.md)."
+    assert adapt_readme(text, site) == adapted
+    assert adapt_readme("[more](https://example.com)", site) == "[more](https://example.com)"
