@@ -60,10 +60,15 @@ def _require_own_module() -> None:
 
 
 def _replace_closed_streams() -> None:
-    """Print nowhere if the caller has closed a stream (`>&-`), whose number the next open file would get."""
-    for name in ("stdout", "stderr"):
+    """Use the null device for a stream that the caller has closed (`>&-`).
+
+    The next open file would get its number, such as a socket, and what is meant for the stream would go there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+            handle = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            os.set_inheritable(handle, True)  # by the commands that this one starts
+            setattr(sys, name, open(handle, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _drop_standard_output() -> None:

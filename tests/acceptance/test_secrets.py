@@ -160,6 +160,28 @@ ECHOES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def test_near_misses_show_no_short_masked_text(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.mockserver]\nmask = ["/input", "/instructions"]\n')
+    (tmp_path / "exchanges").mkdir()
+    (tmp_path / "exchanges" / "one.json").write_text('{"match": {"contains": "weather"}, "reply": "Fine"}')
+    reports = [word for style in ("text", "json", "html") for word in ("--report", f"{style}={style}.out")]
+    options = ("--strict", "--exchanges", "exchanges", "--admin", "--admin-token-env", "T", "--verbose")
+    body = {"model": MODEL, "input": "Zoe Q", "instructions": "Be Zoë"}
+    stub = {"match": {"instructions": "weather"}, "reply": "Fine"}
+    with running_command(
+        tmp_path / "serve", "serve", *options, *reports, program=IN_PARENT, T=ADMIN_TOKEN
+    ) as server:
+        admin = {"x-mock-admin-token": ADMIN_TOKEN}
+        for _ in range(2):
+            assert server.client.post("/responses", json=body).status_code == 400
+            httpx.post(f"{server.root_url}/_mock/stubs", headers=admin, json=stub, trust_env=False)
+        journal = httpx.get(f"{server.root_url}/_mock/journal", headers=admin, trust_env=False).text
+    outputs = [(tmp_path / f"{style}.out").read_text() for style in ("text", "json", "html")]
+    assert "No stub matches this request." in journal
+    for each in (journal, server.stdout_text, server.stderr_text, *outputs):
+        assert "Zo" not in each
+
+
 def _console_outputs(root: str, link: str, sessions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """(path, text) of everything that the console shows of these sessions, except stubs as they were written."""
     with httpx.Client(base_url=root, trust_env=False, follow_redirects=True, timeout=60) as browser:
