@@ -43,10 +43,11 @@ def send_requests(url: str) -> None:
     with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
         for body in REQUESTS:
             client.post("/v1/responses", json={"model": MODEL, **body})
+        client.post("/s/alice/v1/responses", json={"model": MODEL, "input": "Who am I?"})
 
 
 def take_pictures(tab: Tab) -> None:
-    tab.wait_until(f"document.querySelectorAll('.row').length === {len(REQUESTS)}")
+    tab.wait_until(f"document.querySelectorAll('.row').length === {len(REQUESTS) + 1}")
     tab.evaluate("document.querySelectorAll('.row')[1].click()")
     tab.evaluate("new Promise((done) => setTimeout(done, 1500))")
     tab.screenshot(PICTURES / "console-exchange.png")

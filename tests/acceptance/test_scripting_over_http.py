@@ -68,6 +68,9 @@ def test_strict_rejects_what_no_stub_and_no_file_answers(start_server: StartServ
     rejected = server.create("Bye")
     assert (rejected.status_code, rejected.json()["code"]) == (400, "UnplannedRequest")
     assert '{"match":"Bye","reply":"…"}' in rejected.json()["message"]
+    assert (
+        "The nearest is the exchange hello in hello.json: prompt: expected 'Hi'" in rejected.json()["message"]
+    )
     assert start_server().create("Bye").status_code == 200
 
 

@@ -13,13 +13,12 @@ from mockserver.server.journal_entries import exchange_from_entry, incoming_requ
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
-from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import redact
 
 __all__ = ["render_entry_page"]
 
-#: Stubs that are compared with a request that none of them matched.
+#: Stubs and exchanges to show for a request that none of them matched: the nearest ones.
 _MAX_NEAR_MISSES = 5
 
 
@@ -41,15 +40,12 @@ def _details(session: Session, entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.exchange is None and entry.status < 400:
         yield "answered by", "a generated reply: no stub and no exchange matches"
     if entry.exchange is None or entry.refusal:
-        for stub in session.stubs.all[-_MAX_NEAR_MISSES:]:
-            yield "did not match", _near_miss(stub, request)
-
-
-def _near_miss(stub: Stub, request: IncomingRequest) -> str:
-    differences = list(stub.definition.matcher.differences(request))
-    if stub.is_exhausted:
-        differences.insert(0, "it is used up")
-    return f"{stub.name}: {'; '.join(differences) or 'it was added later'}"
+        misses = [
+            *((stub.name, lacks) for stub, lacks in session.stubs.near_misses(request)),
+            *((each.name, lacks) for each, lacks in session.user_exchange_index.near_misses(request)),
+        ]
+        for name, lacks in sorted(misses, key=lambda each: len(each[1]))[:_MAX_NEAR_MISSES]:
+            yield "did not match", f"{name}: {'; '.join(lacks) or 'it was added later'}"
 
 
 def _description(request: IncomingRequest) -> str:

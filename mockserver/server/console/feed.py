@@ -38,7 +38,7 @@ class Feed:
 
     def changes(self, sessions: Iterable[Session]) -> Iterator[tuple[str, Any]]:
         """Yield (event, data): "reset" with a session's name, "rows" with new and changed rows."""
-        rows = []
+        added: list[tuple[float, dict[str, Any]]] = []
         for session in sessions:
             journal, name = session.journal, session.name
             known, clear_count, last = self._last_numbers.get(name, (journal, journal.clear_count, 0))
@@ -50,9 +50,10 @@ class Feed:
             for number in range(max(last, journal.dropped_count) + 1, newest + 1):
                 entry = journal[number - journal.dropped_count - 1]
                 self._unfinished[name, number] = entry
-                rows.append(entry_row(name, number, entry))
+                added.append((entry.recorded_at, entry_row(name, number, entry)))
             self._last_numbers[name] = (journal, journal.clear_count, newest)
-        rows.sort(key=itemgetter("at"))  # those of several sessions, as they came
+        # Those of several sessions as they came: each session has a clock of its own.
+        rows = [row for _, row in sorted(added, key=itemgetter(0))]
         rows += self._ended_rows({(row["session"], row["number"]) for row in rows})
         if rows:
             yield "rows", rows

@@ -183,14 +183,22 @@ def _resize(script: Script, length: OutputLength, request: IncomingRequest, text
 def _unmatched_message(session: Session, request: IncomingRequest) -> str:
     """Why a request is unmatched: the nearest miss, and a line of code that would answer it."""
     stubs = session.stubs
-    if len(stubs) and all(stub.is_exhausted for stub in stubs.all):
+    if (
+        len(stubs)
+        and not session.user_exchange_index.exchanges
+        and all(each.is_exhausted for each in stubs.all)
+    ):
         message = "No stub matches this request: all stubs are used up."
     else:
         message = "No stub matches this request."
-    nearest = stubs.nearest_miss(request)
-    if nearest is not None:
-        stub, mismatches = nearest
-        message += f" The nearest is {stub.name}, {stub}: {'; '.join(mismatches)}."
+    candidates = [(f"{stub.name}, {stub}", differences) for stub, differences in stubs.near_misses(request)]
+    candidates += [
+        (f"the exchange {exchange.name}{f' in {exchange.file}' if exchange.file else ''}", differences)
+        for exchange, differences in session.user_exchange_index.near_misses(request)
+    ]
+    if candidates:
+        nearest, differences = min(candidates, key=lambda each: len(each[1]))
+        message += f" The nearest is {nearest}: {'; '.join(differences)}."
     is_shown = len(request.prompt) <= _MAX_SUGGESTED_PROMPT and not configured_masks().cover_prompt
     prompt = request.prompt if is_shown else ""
     return f"{message} To answer it: {session.spelling.reply(prompt)}"

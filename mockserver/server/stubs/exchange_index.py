@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import fields
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from mockserver.exchanges import Exchange, Match
 from mockserver.profiles import Profile
@@ -19,6 +20,9 @@ __all__ = ["ExchangeIndex", "exchange_matcher"]
 _MATCHER_FIELDS = tuple(
     each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
 )
+
+#: Exchanges that are compared with a request that none of them answers.
+_MAX_COMPARED = 200
 
 
 class _IndexedExchange(NamedTuple):
@@ -37,6 +41,22 @@ class _IndexedExchange(NamedTuple):
             and not (self.is_default_thinking and facts.thinking is not default_thinking)
             and not (self.forbids_tools and facts.declared_tool_types)
         )
+
+    def differences(self, request: IncomingRequest, *, default_thinking: bool) -> Iterator[str]:
+        """Describe each condition that does not hold."""
+        facts = request.facts
+        yield from exchange_matcher(self.exchange.match).differences(request)
+        if self.is_default_thinking and self.has_function_output is not None:
+            yield from _difference("thinking", default_thinking, facts.thinking)
+        if self.forbids_tools and self.has_function_output is not None:
+            yield from _difference("tools", [], [*facts.declared_tool_types])
+        if self.has_function_output is False and facts.has_function_output:
+            yield "tool_output: expected no function output after the last user message"
+
+
+def _difference(name: str, expected: Any, actual: Any) -> Iterator[str]:
+    if actual != expected:
+        yield f"{name}: expected {expected!r}, as match does not name it, got {actual!r}"
 
 
 class ExchangeIndex:
@@ -93,6 +113,21 @@ class ExchangeIndex:
         if indexed.exchange.times is not None:
             self._count_reply(indexed.exchange.name)
         return indexed.exchange
+
+    def near_misses(self, request: IncomingRequest) -> list[tuple[Exchange, list[str]]]:
+        """What each exchange lacks to answer a request: the first ones, without those of scenarios."""
+        default_thinking = self._profile.thinking[request.facts.model] != "off"
+        candidates = (each for each in self._by_name.values() if each.scenario is None)
+        return [
+            (
+                each,
+                [
+                    *(["it is used up"] if self._is_exhausted(each.name, each.times) else []),
+                    *_index_exchange(each).differences(request, default_thinking=default_thinking),
+                ],
+            )
+            for each in islice(candidates, _MAX_COMPARED)
+        ]
 
     def for_new_session(self) -> ExchangeIndex:
         """Return the same index for another session, with its own counts."""

@@ -247,11 +247,10 @@ class StubRegistry:
             stub = self._stubs.get(name) if steps is None else next(iter(steps), None)
             return None if stub is None or stub.is_exhausted else self._count_call(stub)
 
-    def nearest_miss(self, request: IncomingRequest) -> tuple[Stub, list[str]] | None:
-        """Return the stub with the fewest differences from a request, and those differences."""
+    def near_misses(self, request: IncomingRequest) -> list[tuple[Stub, list[str]]]:
+        """What each stub lacks to answer a request: the latest ones, without those of scenarios."""
         candidates = [stub for stub in self._latest(_MAX_COMPARED) if not stub.definition.scenario]
-        compared = [(stub, list(_differences(stub, request))) for stub in candidates]
-        return min(compared, key=lambda each: len(each[1]), default=None)
+        return [(stub, list(_differences(stub, request))) for stub in candidates]
 
     def change_times(self, stub: Stub, times: int | None) -> None:
         """Change how often a stub answers; an exhausted stub may answer again, in its old position."""

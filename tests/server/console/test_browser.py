@@ -104,7 +104,8 @@ def test_requests_appear_as_they_arrive(tab: Tab, server: ThreadedServer) -> Non
     assert "400" in texts[0]
     assert "✕" in texts[0]
     assert "second" in texts[1]
-    assert "other" in texts[1]
+    assert f"other · {MODEL}" in texts[1]
+    assert f"default · {MODEL}" in texts[0]
 
 
 def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: ThreadedServer) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.contract.rules import load_rules
+from mockserver.exchanges import parse_exchange
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
 from mockserver.server.http.app import App
@@ -186,6 +187,17 @@ def test_the_feed_sends_past_and_new_requests_without_keys(browser: httpx.Client
     assert KEY not in json.dumps(events)
 
 
+def test_the_feed_sends_requests_of_several_sessions_in_their_order(browser: httpx.Client) -> None:
+    browser.post("/_mock/clock", json={"advance": 3600}, headers=CHANGE)
+    ask(browser, "one")
+    ask(browser, "two", path="/s/other/v1/responses")  # by another clock, an hour earlier
+    ask(browser, "three")
+
+    rows = [row for event, data in read_feed(browser, "rows") if event == "rows" for row in data]
+
+    assert [row["prompt"] for row in rows] == ["one", "two", "three"]
+
+
 def test_the_feed_tells_a_reset(browser: httpx.Client) -> None:
     ask(browser)
     with browser.stream("GET", "/_mock/console/feed", timeout=60) as reply:
@@ -280,6 +292,31 @@ def test_the_page_of_an_exchange_says_what_a_stub_lacked(browser: httpx.Client, 
     assert "did not match" in page
     assert "mine: prompt" in page
     assert "understood as" in page
+
+
+def test_the_page_of_an_exchange_says_what_an_exchange_file_lacked(
+    browser: httpx.Client, services: Services
+) -> None:
+    documents: list[dict[str, Any]] = [
+        {"name": "far", "match": {"contains": "rain", "turn": 2, "model": "another"}, "reply": "x"},
+        {"name": "near", "match": {"contains": "weather"}, "reply": "x"},
+        {
+            "name": "thinker",
+            "match": {"contains": "weather", "tools": ["web_search"], "thinking": True},
+            "reply": "x",
+        },
+    ]
+    services.sessions.use_exchanges([parse_exchange(json.dumps(each).encode(), "") for each in documents])
+    ask(browser, "The weather", tools=[{"type": "web_search"}])
+
+    page = unescape(browser.get("/_mock/console/exchanges/default/1").text)
+
+    lines = [each for each in re.findall(r"<dd>(.*?)</dd>", page) if ": expected" in each]
+    assert lines[:2] == [
+        "near: tools: expected [], as match does not name it, got ['web_search']",
+        "thinker: thinking: expected True, got False",
+    ]
+    assert lines[2].startswith("far: ")
 
 
 @pytest.mark.parametrize("number", ["0", "2", "x", "9" * 40])

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
 
 const ROOT = "/_mock/console";
-const ROW_HEIGHT = 30;
+const ROW_HEIGHT = 44;
 const MAX_ROWS = 5000;
 const OVERSCAN = 8;
 const SEVERITIES = { error: "✕", warning: "!", info: "i" };
@@ -121,14 +121,15 @@ function duration(seconds) {
   return seconds >= 1 ? `${seconds.toFixed(2)} s` : `${Math.round(seconds * 1000)} ms`;
 }
 
-function Row({ row, index, isSelected, onSelect }) {
+function Row({ row, index, isSelected, hasSessions, onSelect }) {
+  const about = hasSessions ? `${row.session} · ${row.model}` : row.model;
   const state = row.status === 0 || row.status >= 400 ? "error" : "good";
   return html`
     <div class="row" role="option" id=${`row-${rowKey(row)}`} aria-selected=${isSelected} style=${{ top: `${index * ROW_HEIGHT}px` }}
       onClick=${() => onSelect(rowKey(row))}>
       <span class="time">${clock.format(new Date(row.at * 1000))}</span>
       <span class="wide-only soft">${row.method}</span>
-      <span title=${row.prompt || row.path}><bdi>${row.prompt || row.path}</bdi> <span class="soft">${row.model}${row.session === "default" ? "" : ` · ${row.session}`}</span></span>
+      <span class="what" title=${`${row.prompt || row.path}\n${row.model}\nsession ${row.session}`}><bdi>${row.prompt || row.path}</bdi> <span class="soft">${about}</span></span>
       <span class=${state}>${statusOf(row)}</span>
       <span class="wide-only">${row.severity && html`<span class=${row.severity}>${SEVERITIES[row.severity]} ${row.rules[0]}${row.findings > 1 ? ` +${row.findings - 1}` : ""}</span>`}
         ${row.fault && html`<span class="warning">${row.fault}</span>`}</span>
@@ -179,13 +180,15 @@ function List({ rows, isFiltered, selected, onSelect }) {
     event.preventDefault();
   };
   const first = Math.max(0, Math.floor(view.top / ROW_HEIGHT) - OVERSCAN);
+  // With one session, its name says nothing.
+  const hasSessions = useMemo(() => rows.some((row) => row.session !== "default"), [rows]);
   const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW_HEIGHT) + OVERSCAN);
   return html`
     <div class="rows" id="requests" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed}
       aria-activedescendant=${at >= first && at < last ? `row-${selected}` : undefined}>
       <div style=${{ height: `${rows.length * ROW_HEIGHT}px` }}></div>
       ${rows.slice(first, last).map((row, index) => html`
-        <${Row} key=${rowKey(row)} row=${row} index=${first + index} isSelected=${rowKey(row) === selected} onSelect=${onSelect} />`)}
+        <${Row} key=${rowKey(row)} row=${row} index=${first + index} isSelected=${rowKey(row) === selected} hasSessions=${hasSessions} onSelect=${onSelect} />`)}
       ${!rows.length && html`<p class="empty">${isFiltered ? "No request has all of this." : "No requests. Send one to the base URL, or use “Try it”."}</p>`}
     </div>`;
 }
@@ -481,7 +484,7 @@ function App() {
             ${isFiltered && html`<button class="show-all" onClick=${showAll}>Show all</button>`}
             <span class="soft" role="status">${shown.length === rows.length ? `${rows.length} requests` : `${shown.length} of ${rows.length}`}</span>
           </div>
-          <div class="columns" aria-hidden="true"><span>Time</span><span class="wide-only">Method</span><span>Prompt and model</span><span>Status</span><span class="wide-only">Findings</span><span class="number">Duration</span></div>
+          <div class="columns" aria-hidden="true"><span>Time</span><span class="wide-only">Method</span><span>Prompt, session, model</span><span>Status</span><span class="wide-only">Findings</span><span class="number">Duration</span></div>
           <${List} rows=${shown} isFiltered=${isFiltered} selected=${selected} onSelect=${select} />
         </section>
         <section class="detail" aria-label="Details">
