@@ -13,6 +13,7 @@ import jsonschema_rs
 from mockserver import resources
 from mockserver.documents.problems import find_problems
 from mockserver.errors import ConfigurationError, InvalidJSON
+from mockserver.regular_files import read_named_file
 from mockserver.wire import json
 
 __all__ = ["Cost", "Prices", "Spending", "read_prices", "spending_of_reply"]
@@ -133,7 +134,7 @@ class Prices:
 def read_prices(path: Path) -> Prices:
     """Read a price file. Raises ConfigurationError with every problem of it."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_named_file(path))
     except (OSError, InvalidJSON) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"cannot read the prices in {path}: {reason}") from None

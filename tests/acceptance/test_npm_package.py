@@ -16,6 +16,7 @@ import mockserver
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, require_program, server_environment, wait_until
 
 PACKAGE = ROOT / "packages" / "npm"
+WHEELHOUSE = ENVIRONMENTS / "wheelhouse"
 MODULES = ENVIRONMENTS / "npm-package" / "node_modules"
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -170,6 +171,29 @@ def test_a_process_that_forgets_its_server_ends_all_the_same(project: Path) -> N
 
 
 def test_the_server_stops_if_its_parent_is_killed(project: Path) -> None:
+    assert_server_stops_with_its_parent(project, node_environment(project))
+
+
+def test_uvx_runs_the_wheel_and_stops_it(project: Path, wheel: Path) -> None:
+    """Without a network, from the built wheel; uvx is a process between Node and the server."""
+    uvx = Path(sys.executable).with_name("uvx")
+    if not uvx.exists() or not WHEELHOUSE.is_dir():
+        pytest.skip("uvx or .environments/wheelhouse is missing: `make test` installs both")
+    environment = node_environment(
+        project,
+        RESPONSES_MOCKSERVER_PYTHON="",
+        PATH=os.pathsep.join([str(uvx.parent), os.environ["PATH"]]),
+        UV_CACHE_DIR=str(project / "cache"),
+        UV_FIND_LINKS=f"{wheel.parent},{WHEELHOUSE}",
+        UV_NO_INDEX="1",
+        UV_OFFLINE="1",
+        UV_PYTHON=sys.executable,
+    )
+    del environment["PYTHONPATH"]
+    assert_server_stops_with_its_parent(project, environment)
+
+
+def assert_server_stops_with_its_parent(project: Path, environment: dict[str, str]) -> None:
     script = (
         "const { baseURL } = await startMockServer();\nconsole.log(baseURL);\nsetInterval(() => {}, 1000);\n"
     )
@@ -179,7 +203,7 @@ def test_the_server_stops_if_its_parent_is_killed(project: Path) -> None:
     with subprocess.Popen(
         [require_program("node"), "script.mjs"],
         cwd=project,
-        env=node_environment(project),
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

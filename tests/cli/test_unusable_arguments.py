@@ -37,6 +37,9 @@ FILE_COMMANDS = {
     "fuzz --replay FILE -- true": "missing folder loop binary empty",
     f"verify --base-url {LIVE} --profile openai --ca-file FILE": "missing folder loop binary empty",
     f"verify --base-url {LIVE} --profile openai --replay FILE": "missing folder loop binary empty",
+    f"verify --base-url {LIVE} --profile openai --prices FILE": "missing folder loop binary empty",
+    "init FILE": "missing loop binary empty",
+    "doctor --store sqlite:FILE/store.db": "loop binary empty",
     f"record --upstream {LIVE} --port 0 --out FILE": "loop binary empty",
     f"record --upstream {LIVE} --port 0 --out out --ca-file FILE": "missing folder loop binary empty",
 }
@@ -78,6 +81,7 @@ NAME_COMMANDS = (
     "check --profile NAME empty",
     "check --format NAME empty",
     "check --ignore NAME empty",
+    "completion NAME",
     "check --report NAME=x empty",
     "diff NAME qwen-2026-01",
     "faults NAME",
