@@ -104,6 +104,7 @@ SETTING_NAMES = frozenset(
         "shell",
         "speed",
         "stall",
+        "stop_with_stdin",
         "store",
         "store_size",
         "stream_errors",

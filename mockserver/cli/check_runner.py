@@ -24,7 +24,7 @@ from mockserver.contract.formatting import redact_finding
 from mockserver.contract.rules import load_rules
 from mockserver.contract.turn_history import TurnHistory
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.profiles import profile_names
+from mockserver.profiles import profile_names, resolve_profile_name
 from mockserver.regular_files import open_named_file, replace_file
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
@@ -78,6 +78,7 @@ def run_check(
     ignore: Sequence[str] = (),
 ) -> int:
     """Check the files, write the reports and return the exit status."""
+    profile = resolve_profile_name(profile)
     _require_known_profile(profile)
     require_known_rules(ignore)
     targets = [parse_report_target(each) for each in report]

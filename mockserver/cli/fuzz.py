@@ -18,7 +18,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import Choice, FiniteRange, given_masks, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
-from mockserver.profiles import DEFAULT_PROFILE, load_profile
+from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.suggestions import choose_from
 from mockserver.wire.terminal import escape_unprintable
 
@@ -101,7 +101,7 @@ def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.case_server import CaseServer
     from mockserver.testing.fuzzing.command_runner import CommandRunner
 
-    profile, model = load_profile(options["profile"]), options["model"] or ""
+    profile, model = load_profile(resolve_profile_name(options["profile"])), options["model"] or ""
     processes = ClientProcesses()
     models = AnyModel() if model not in ("", *profile.models) else None
     with CaseServer(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,9 @@ __all__ = [
     "open_listeners",
     "print_other_urls",
     "require_key",
+    "require_standard_input",
     "require_writable_url_file",
+    "stop_when_input_ends",
     "warn_if_reachable",
     "write_admin_token_file",
     "write_url_file",
@@ -100,6 +104,26 @@ def print_other_urls(listeners: Sequence[socket.socket]) -> None:
 
     if urls := other_urls(listeners):
         print(f"  also at    {', '.join(urls)}", flush=True)
+
+
+def require_standard_input(workers: int) -> None:
+    """Raise ConfigurationError if the end of standard input cannot stop the server."""
+    if workers > 1:
+        raise ConfigurationError("--stop-with-stdin needs a server of one process, without --workers")
+    if sys.stdin is None:
+        raise ConfigurationError("--stop-with-stdin: standard input is closed")
+
+
+def stop_when_input_ends() -> None:
+    """Stop the server, as a signal does, once standard input ends."""
+
+    def wait() -> None:
+        with suppress(OSError):  # it cannot be read: nobody holds its other end
+            while os.read(sys.stdin.fileno(), 1 << 12):
+                pass
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=wait, name="standard-input", daemon=True).start()
 
 
 def require_writable_url_file(url_file: Path | None) -> None:

@@ -15,7 +15,7 @@ from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
 from mockserver.live.client import Client, Timeouts, unreachable_message, unreachable_reason
 from mockserver.live.endpoint import Endpoint
-from mockserver.profiles import load_profile
+from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.recordings.diff.changes import Change
 from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 from mockserver.recordings.diff.recordings import recording_profile
@@ -49,7 +49,9 @@ def reverify_recordings(
             raise ConfigurationError(f"--report {form}=…: the formats with --replay are text and json")
     recordings = load_recordings(options["replay"])
     profile = (
-        recording_profile(recordings[0]) if options["profile"] == "auto" else load_profile(options["profile"])
+        recording_profile(recordings[0])
+        if options["profile"] == "auto"
+        else load_profile(resolve_profile_name(options["profile"]))
     )
     if not dry_run:
         require_writable_reports(targets)

@@ -58,6 +58,7 @@ _EXCLUDED_SERVE_OPTIONS = {
     "log_format",
     "metrics",
     "report",
+    "stop_with_stdin",
 }
 
 

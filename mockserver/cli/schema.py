@@ -17,7 +17,7 @@ from mockserver.contract.openapi.document import OPENAPI_VERSIONS, openapi_docum
 from mockserver.contract.schema.overlays import rewrite_references
 from mockserver.contract.schema.registry import ProfileSchemas, load_schemas
 from mockserver.errors import MockServerError
-from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.profiles import DEFAULT_PROFILE, resolve_profile_name
 from mockserver.wire import json
 
 __all__ = ["schema"]
@@ -28,7 +28,7 @@ _PROJECT_SCHEMAS = ("exchange", "prices", "report", "verification")
 
 def _complete_schemas(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The schemas of the profile that the command line names."""
-    schemas = load_schemas(context.params.get("profile") or DEFAULT_PROFILE)
+    schemas = load_schemas(resolve_profile_name(context.params.get("profile")))
     names = [*schemas.all_schemas(), *load_chat_schemas().all_schemas(), *_PROJECT_SCHEMAS]
     return matching_names(dict.fromkeys(names, ""), incomplete)
 
@@ -51,6 +51,7 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
     if openapi is not None and (name is not None or bundle):
         exit_with_error("--openapi prints the whole document; do not combine it with NAME or --bundle", 2)
     try:
+        profile = resolve_profile_name(profile)
         if openapi is not None:
             _print_json(openapi_document(profile, openapi))
         elif name in _PROJECT_SCHEMAS:

@@ -22,7 +22,9 @@ from mockserver.cli.listener import (
     open_listeners,
     print_other_urls,
     require_key,
+    require_standard_input,
     require_writable_url_file,
+    stop_when_input_ends,
     write_admin_token_file,
     write_url_file,
 )
@@ -255,6 +257,11 @@ _MIN_TOKEN_LENGTH = 8
     help="Format of the log: text, or a JSON object in each line.",
 )
 @option("--quiet", is_flag=True, help="Do not print a line for each request.")
+@option(
+    "--stop-with-stdin",
+    is_flag=True,
+    help="Stop when standard input ends, as it does when the program that holds its other end dies.",
+)
 @mask_option
 def serve(
     host: str, port: int, url_file: Path | None, quiet: bool, report: tuple[str, ...], **settings: Any
@@ -263,6 +270,8 @@ def serve(
     targets = _parse_report_targets(report)
     with ExitStack() as stack:
         try:
+            if settings["stop_with_stdin"]:
+                require_standard_input(settings["workers"])
             keys = read_api_keys(settings["api_key"], settings["api_key_env"])
             if settings["fallback"] and not keys:
                 keys = (new_api_key(),)
@@ -590,6 +599,8 @@ def _announce(
         print(f"  console    {services.console.link(url)}", flush=True)
     if url_file is not None:
         write_url_file(url_file, url + session.profile.base_path)
+    if settings["stop_with_stdin"]:
+        stop_when_input_ends()
 
 
 def _unusual_settings(services: Services, settings: Mapping[str, Any]) -> list[str]:

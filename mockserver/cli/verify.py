@@ -31,7 +31,7 @@ from mockserver.live.report import build_report
 from mockserver.live.report_formats import REPORT_FORMATS, write_plan
 from mockserver.live.spending import Prices, read_prices
 from mockserver.live.verification import Verdict, VerificationRun, detection_request, run_probes
-from mockserver.profiles import Profile, load_profile
+from mockserver.profiles import Profile, load_profile, resolve_profile_name
 
 __all__ = ["verify"]
 
@@ -203,7 +203,7 @@ def _choose_profile(
     dry_run: bool,
 ) -> ProfileChoice:
     if options["profile"] != AUTO:
-        choice = ProfileChoice(load_profile(options["profile"]).name, "by --profile")
+        choice = ProfileChoice(load_profile(resolve_profile_name(options["profile"])).name, "by --profile")
         if not dry_run:
             require_reachable(endpoint)
         return choice

@@ -19,10 +19,12 @@ import pytest
 import mockserver
 from tests.acceptance.conftest import (
     MODEL,
+    ROOT,
     ServerProcess,
     StartServer,
     isolated_environment,
     require_program,
+    server_environment,
     wait_until,
 )
 from tests.marks import slow_except
@@ -887,3 +889,36 @@ def test_module_and_script_are_the_same_command(start_server: StartServer) -> No
         )
         assert by_module.replace("python -m mockserver", "mockserver") == by_script
     assert start_server(program=[script]).create("Hello!").status_code == 200
+
+
+def test_the_server_stops_with_its_standard_input(tmp_path: Path) -> None:
+    """As it does if the program that started it is killed; a signal to the server is not needed."""
+    starter = (
+        "import subprocess, sys, time\n"
+        "command = [sys.executable, '-m', 'mockserver', 'serve', '--port', '0', '--stop-with-stdin']\n"
+        "subprocess.Popen([*command, '--url-file', 'url'], stdin=subprocess.PIPE)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", starter],
+        cwd=tmp_path,
+        env=server_environment(PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        wait_until((tmp_path / "url").exists, "the server's URL file")
+        with httpx.Client(trust_env=False) as client:
+            base_url = (tmp_path / "url").read_text()
+            assert client.get(httpx.URL(base_url).join("/health")).status_code == 200
+            process.kill()
+            assert process.stdout.read().startswith("Serving ")  # ends when the server has closed it, too
+            with pytest.raises(httpx.ConnectError):
+                client.get(httpx.URL(base_url).join("/health"))
+
+
+def test_a_server_of_several_processes_cannot_stop_with_standard_input(run_serve: RunServe) -> None:
+    refused = run_serve("--stop-with-stdin", "--workers", "2")
+    assert refused.returncode == 2
+    assert "--stop-with-stdin needs a server of one process" in refused.stderr

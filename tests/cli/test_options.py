@@ -99,3 +99,11 @@ def test_a_pattern_without_its_package_is_refused_with_the_command_that_installs
     status, _, errors = run_cli("check", "--mask", "regex:a+", "file")
     assert status == 2
     assert "pip install 'responses-mockserver[patterns]'" in errors
+
+
+@pytest.mark.parametrize("command", ["check good.json", "schema response", "fuzz --examples 0 -- true"])
+def test_latest_is_a_profile_of_every_command(command: str, run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_bytes(json.dumps({"model": MODEL, "input": "Hello!"}))
+    name, *others = command.split()
+    _, output, errors = run_cli(name, "--profile", "latest", *others)
+    assert "latest" not in output + errors
