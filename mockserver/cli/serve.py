@@ -38,8 +38,11 @@ from mockserver.cli.options import (
     upstream_options,
 )
 from mockserver.cli.shared_state import (
+    MAX_WORKERS,
     choose_store,
+    choose_worker_count,
     open_checked_store,
+    removed_by_last_worker,
     require_shareable,
     require_shareable_exchanges,
     share_metrics,
@@ -109,9 +112,9 @@ _MIN_TOKEN_LENGTH = 8
 )
 @option(
     "--workers",
-    default=1,
-    type=click.IntRange(1, 255),
-    help="Number of processes that serve; they share a store.",
+    type=click.IntRange(1, MAX_WORKERS),
+    show_default=False,
+    help="Number of processes that serve; they share a store. Default: 1; with --load one for each core.",
 )
 @option(
     "--store",
@@ -185,8 +188,8 @@ _MIN_TOKEN_LENGTH = 8
 @option(
     "--load",
     is_flag=True,
-    help="For load tests: keep no journal, log no requests, and send each stream in one write unless there is a"
-    " --pace or --chunking.",
+    help="For load tests: keep no journal, log no requests, send each stream in one write unless there is a --pace or"
+    " --chunking, and run a worker for each core unless there is --workers.",
 )
 @option(
     "--allow-mock-headers",
@@ -268,6 +271,7 @@ def serve(
 ) -> None:
     """Run the mock server in the foreground. See docs/scripting.md for stubs, faults and limits."""
     targets = _parse_report_targets(report)
+    temporary_folders: list[Path] = []
     with ExitStack() as stack:
         try:
             if settings["stop_with_stdin"]:
@@ -276,8 +280,9 @@ def serve(
             if settings["fallback"] and not keys:
                 keys = (new_api_key(),)
             require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
-            stack.enter_context(share_metrics(settings))
-            store = stack.enter_context(choose_store(settings))
+            settings["workers"] = choose_worker_count({**settings, "report": report})
+            store = stack.enter_context(choose_store(settings, temporary_folders))
+            stack.enter_context(share_metrics(settings, temporary_folders))
             with paused_collection():
                 services = build_services(
                     keys, quiet, host=host, report=report, **{**settings, "store": store}
@@ -289,7 +294,8 @@ def serve(
         write_reports = _collect_reports(services, targets)
         lines = store_lines(store, settings["workers"], is_temporary=settings["store"] is None)
         try:
-            status = _run_server(services, listeners, url_file, {**settings, "quiet": quiet}, lines)
+            options = {**settings, "quiet": quiet, "temporary_folders": temporary_folders}
+            status = _run_server(services, listeners, url_file, options, lines)
         finally:
             write_reports()
     if status:
@@ -537,11 +543,13 @@ def _run_server(
             services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
         if not (settings["quiet"] or settings["load"]):
             services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
-        run(on_start, install_stop)
+        with removed_by_last_worker(settings["temporary_folders"], supervisor):
+            run(on_start, install_stop)
 
     def announce() -> None:
         _announce(services, listeners, url_file, settings, store_notes)
 
+    supervisor = os.getpid()
     gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
     if settings["workers"] == 1:
         run(announce)

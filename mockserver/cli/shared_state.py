@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,15 +20,21 @@ if TYPE_CHECKING:
     from mockserver.server.state.store import SharedStore
 
 __all__ = [
+    "MAX_WORKERS",
     "MEMORY",
     "choose_store",
+    "choose_worker_count",
     "open_checked_store",
+    "removed_by_last_worker",
     "require_shareable",
     "require_shareable_exchanges",
     "share_metrics",
     "shares_store",
     "store_lines",
 ]
+
+#: A worker's number is a byte.
+MAX_WORKERS = 255
 
 MEMORY = "memory"
 #: Variable of prometheus-client: the folder in which processes keep their metrics, so that each reports all.
@@ -45,14 +51,31 @@ _UNSHARED_OPTIONS = {
 }
 
 
+def choose_worker_count(settings: Mapping[str, Any]) -> int:
+    """The number of workers: by default one, and with --load one for each core, unless an option needs one process."""
+    count: int | None = settings["workers"]
+    if count is not None:
+        return count
+    is_alone = (
+        settings["store"] == MEMORY or not hasattr(os, "fork") or _unshared_option(settings) is not None
+    )
+    return 1 if is_alone or not settings["load"] else min(_core_count(), MAX_WORKERS)
+
+
+def _core_count() -> int:
+    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def shares_store(settings: Mapping[str, Any]) -> bool:
     """Whether other processes use the same store."""
-    return settings.get("workers", 1) > 1 or settings.get("store") not in (None, MEMORY)
+    return (settings.get("workers") or 1) > 1 or settings.get("store") not in (None, MEMORY)
 
 
 @contextmanager
-def choose_store(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The URL of the store; for several workers by default a temporary SQLite file, which is removed at the end.
+def choose_store(settings: Mapping[str, Any], temporary_folders: list[Path]) -> Iterator[str]:
+    """The URL of the store; for several workers by default an SQLite file in a folder that is removed at the end.
 
     Raises ConfigurationError.
     """
@@ -69,15 +92,36 @@ def choose_store(settings: Mapping[str, Any]) -> Iterator[str]:
             "--store memory is of one process, so a response could be continued only on the worker that created it:"
             " leave --store out, or use sqlite:PATH or redis://HOST/DB"
         )
-    folder = tempfile.mkdtemp(prefix="mockserver-")
+    folder = Path(tempfile.mkdtemp(prefix="mockserver-"))
+    temporary_folders.append(folder)
     try:
-        yield f"sqlite:{Path(folder) / 'store.sqlite'}"
+        yield f"sqlite:{folder / 'store.sqlite'}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def share_metrics(settings: Mapping[str, Any]) -> Iterator[None]:
+def removed_by_last_worker(folders: Sequence[Path], supervisor: int) -> Iterator[None]:
+    """Remove temporary folders with the last worker that ends, if the process that has to do it was killed."""
+    if not folders:
+        yield
+        return
+    import fcntl  # not on Windows, which has no workers either
+
+    with (folders[0] / "workers").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            if os.getppid() != supervisor:
+                with suppress(BlockingIOError):  # others still run
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    for each in folders:
+                        shutil.rmtree(each, ignore_errors=True)
+
+
+@contextmanager
+def share_metrics(settings: Mapping[str, Any], temporary_folders: list[Path]) -> Iterator[None]:
     """Give workers a folder for their metrics, which is removed at the end, unless the environment names one.
 
     Raises ConfigurationError, and MissingPackage.
@@ -91,6 +135,7 @@ def share_metrics(settings: Mapping[str, Any]) -> Iterator[None]:
     with ExitStack() as stack:
         if folder is None and settings["workers"] > 1:
             os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="mockserver-metrics-"))
+            temporary_folders.append(Path(os.environ[METRICS_FOLDER]))
             stack.callback(os.environ.pop, METRICS_FOLDER)
         with optional_packages():
             import_module("prometheus_client")  # it reads the variable, once
@@ -99,19 +144,21 @@ def share_metrics(settings: Mapping[str, Any]) -> Iterator[None]:
 
 def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
     """Raise ConfigurationError if an option has state that is not in the store."""
-    with_ = "--workers" if settings["workers"] > 1 else "a shared --store"
-    for name, state in _UNSHARED_OPTIONS.items():
-        value = settings.get(name)
-        if value is not None and value is not False and value != ():  # but 0 is a seed
-            raise ConfigurationError(
-                f"--{name.replace('_', '-')} does not work with {with_}: each process has {state} of its own"
-            )
-    for limit in settings.get("limit") or ():
-        if limit.startswith("concurrency"):
-            raise ConfigurationError(
-                f"--limit {limit} does not work with {with_}: each process counts its own open requests"
-            )
+    option = _unshared_option(settings)
+    if option is not None:
+        name, state = option
+        with_ = "--workers" if (settings["workers"] or 1) > 1 else "a shared --store"
+        raise ConfigurationError(f"{name} does not work with {with_}: each process has {state} of its own")
     require_shareable_exchanges(session)
+
+
+def _unshared_option(settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    """An option with state that is not in the store, and what this state is; None: there is none."""
+    for name, state in _UNSHARED_OPTIONS.items():
+        if settings.get(name):
+            return f"--{name.replace('_', '-')}", state
+    limits = (each for each in settings.get("limit") or () if each.startswith("concurrency"))
+    return next(((f"--limit {each}", "open requests") for each in limits), None)
 
 
 def require_shareable_exchanges(session: Session) -> None:
@@ -120,8 +167,8 @@ def require_shareable_exchanges(session: Session) -> None:
         counted = {"times": each.times is not None, "scenario": each.scenario is not None}
         for name in (name for name, is_counted in counted.items() if is_counted):
             raise ConfigurationError(
-                f"exchange {each.name!r}: its {name!r} does not work with --workers or a shared --store: each process"
-                " counts for itself"
+                f"exchange {each.name!r}: its {name!r} does not work with --workers, a shared --store, or --load"
+                " without --workers 1: each process counts for itself"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
 import socket
 
@@ -43,6 +44,7 @@ def chunk_count(server: ServerProcess) -> int:
 
 def test_replies_are_valid_and_nothing_is_kept(start_server: StartServer) -> None:
     server = start_server("--load", "--admin")
+    assert "workers" not in server.stdout_text  # the admin API is of one process
     profile = "qwen-2026-01"
     for number in range(20):
         reply = server.create(f"Hello {number}")
@@ -78,7 +80,10 @@ def test_replies_are_valid_and_nothing_is_kept(start_server: StartServer) -> Non
 def test_a_stream_is_one_write_unless_its_speed_matters(
     options: list[str], is_one_write: bool, start_server: StartServer
 ) -> None:
-    assert (chunk_count(start_server(*options)) == 1) is is_one_write
+    server = start_server(*options)
+    assert (chunk_count(server) == 1) is is_one_write
+    cores = len(os.sched_getaffinity(0))
+    assert (f"  workers    {cores}\n" in server.stdout_text) is (cores > 1)
 
 
 def test_no_entry_stays_in_memory() -> None:

@@ -120,14 +120,16 @@ def exchange_bytes(base_url: str) -> list[bytes]:
     return [reply.headers["x-request-id"].encode() + reply.content for reply in replies]
 
 
-@pytest.mark.parametrize("store", slow_except(["sqlite"], ["sqlite", "redis"]))
+@pytest.mark.parametrize("mode", slow_except(["sqlite"], ["sqlite", "redis", "load"]))
 def test_the_same_seed_gives_the_same_bytes_as_one_process(
-    store: str, start_server: StartServer, request: pytest.FixtureRequest
+    mode: str, start_server: StartServer, request: pytest.FixtureRequest
 ) -> None:
     options = ("--seed", "7", "--profile", "qwen-2026-05")
-    shared = ("--store", request.getfixturevalue("redis").url) if store == "redis" else ()
+    shared = ("--load",) if mode == "load" else ("--workers", "2")
+    if mode == "redis":
+        shared += ("--store", request.getfixturevalue("redis").url)
     alone = exchange_bytes(start_server(*options).base_url)
-    assert exchange_bytes(start_server(*options, "--workers", "2", *shared).base_url) == alone
+    assert exchange_bytes(start_server(*options, *shared).base_url) == alone
     assert len(set(alone)) == len(alone)
 
 
@@ -174,11 +176,13 @@ def test_a_second_signal_aborts_open_requests(start_server: StartServer) -> None
 def test_workers_stop_if_the_process_that_runs_them_is_killed(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start_server("--workers", "2", env={"TMPDIR": str(tmp_path)})  # it leaves its store behind
+    server = start_server("--workers", "2", "--metrics", env={"TMPDIR": str(tmp_path)})
+    assert len([*tmp_path.glob("mockserver-*")]) == 2  # the store, and the metrics
     workers = worker_processes(server)
     server.process.kill()
     server.process.wait()
     wait_until(lambda: not any(is_running(pid) for pid in workers), "the end of the workers")
+    assert [*tmp_path.glob("mockserver-*")] == []
 
 
 def is_running(pid: int) -> bool:
