@@ -55,7 +55,7 @@ _CHAINED_COUNT = 20
 _PLACEHOLDER = "resp_placeholder"
 _PORT_TIMEOUT_S = 60
 
-_README = Path(__file__).with_name("README.md")
+_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _TABLE = re.compile(r"(<!-- throughput -->\n).*?(<!-- /throughput -->)", re.DOTALL)
 
 
@@ -437,8 +437,8 @@ def main() -> None:
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(_as_json(results, processes, heading), indent=1) + "\n")
     if arguments.write_table:
-        text = _TABLE.sub(lambda match: f"{match[1]}{table}{match[2]}", _README.read_text())
-        _README.write_text(text)
+        text = _TABLE.sub(lambda match: f"{match[1]}{table}{match[2]}", _PAGE.read_text())
+        _PAGE.write_text(text)
     raise SystemExit(any("missed" in each.outcome for each in results))
 
 

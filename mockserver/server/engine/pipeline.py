@@ -292,7 +292,15 @@ def _plan_reply(
     parent, facts, profile = turn.parent, request.facts, session.profile
     details = request.details
     if selected.stub_name is not None or parent is not None:
-        details = details._replace(stub_name=selected.stub_name, after=turn.after, turn=turn.number)
+        details = EntryDetails(
+            facts.model,
+            facts.prompt,
+            selected.stub_name,
+            request.findings,
+            details.ignored,
+            after=turn.after,
+            turn=turn.number,
+        )
     script, delivery = selected.reply, selected.delivery
     details = mark_invalid(details) if delivery.invalid else details
     if not isinstance(script, Script):

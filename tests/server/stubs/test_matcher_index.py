@@ -8,13 +8,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.profiles import load_profile
 from mockserver.replies.script import message_script
 from mockserver.server.request_facts import parse_request
+from mockserver.server.stubs import matcher_index
 from mockserver.server.stubs.exchange_index import ExchangeIndex, exchange_matcher
 from mockserver.server.stubs.matcher_index import TextSearch
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
@@ -277,11 +278,37 @@ def test_finding_a_stub_takes_as_many_steps_after_many_are_used_up() -> None:
 texts = st.text("abß ", min_size=1, max_size=7)
 
 
+@pytest.fixture(params=["with automaton", "without"])
+def automaton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without":
+        monkeypatch.setattr(matcher_index, "_load_automaton_class", lambda: None)
+
+
+@pytest.mark.usefixtures("automaton")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(texts), st.sets(texts), st.text("abß "))
 def test_text_search(kept: set[str], removed: set[str], text: str) -> None:
     search = TextSearch()
     for each in kept | removed:
         search.add(each)
+    search.find(text)
     for each in removed - kept:
         search.remove(each)
+    for each in kept & removed:
+        search.remove(each)
+        search.add(each)
     assert sorted(search.find(text)) == sorted(each for each in kept if each in text)
+
+
+@pytest.mark.usefixtures("automaton")
+def test_text_search_of_many_texts() -> None:
+    search, prompt = TextSearch(), "".join(f"city {number:05}, " for number in range(0, 3000, 3))
+    for number in range(3000):
+        search.add(f"city {number:05}")
+        if number % 500 == 0:
+            search.find(prompt)
+    search.add("half a pair: \ud83d")
+    assert sorted(search.find(prompt)) == [f"city {number:05}" for number in range(0, 3000, 3)]
+    for number in range(0, 3000, 2):
+        search.remove(f"city {number:05}")
+    assert sorted(search.find(prompt)) == [f"city {number:05}" for number in range(3, 3000, 6)]
