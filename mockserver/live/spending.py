@@ -20,8 +20,8 @@ __all__ = ["Cost", "Prices", "Spending", "read_prices", "spending_of_reply"]
 
 #: Tokens and calls of one reply that are believed; beyond, a sum would say nothing.
 _MAX_COUNT = 10**12
-#: Tool types of one reply that are counted; a service has about ten.
-_MAX_TOOL_TYPES = 20
+#: Tool types of one reply that are counted, and characters of their names; a service has about ten.
+_MAX_TOOL_TYPES, _MAX_NAME_LENGTH = 20, 40
 #: Tools that the client runs, so that the service does not charge for them.
 _CLIENT_TOOLS = frozenset({"apply_patch", "computer", "custom_tool", "function", "local_shell", "shell"})
 
@@ -68,16 +68,18 @@ def _counted_calls(tools: Any) -> dict[str, int]:
     if not isinstance(tools, Mapping):
         return {}
     rows = [(name, each.get("count")) for name, each in tools.items() if isinstance(each, Mapping)]
-    return {name: _count(count) for name, count in rows[:_MAX_TOOL_TYPES] if _count(count)}
+    return {name[:_MAX_NAME_LENGTH]: _count(count) for name, count in rows[:_MAX_TOOL_TYPES] if _count(count)}
 
 
 def _output_calls(output: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Calls of tools that the service runs, according to the items of a reply."""
     calls: dict[str, int] = {}
     for item in output:
-        name, suffix, _ = str(item.get("type")).partition("_call")
-        is_known = name in calls or len(calls) < _MAX_TOOL_TYPES
-        if suffix and item["type"] == f"{name}_call" and name not in _CLIENT_TOOLS and is_known:
+        kind = item.get("type")
+        if not isinstance(kind, str) or not kind.endswith("_call"):
+            continue
+        name = kind.removesuffix("_call")[:_MAX_NAME_LENGTH]
+        if name not in _CLIENT_TOOLS and (name in calls or len(calls) < _MAX_TOOL_TYPES):
             calls[name] = calls.get(name, 0) + 1
     return calls
 
