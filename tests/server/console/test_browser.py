@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from mockserver.contract.rules import load_rules
+from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
 from mockserver.server.delivery.faults import parse_fault
@@ -244,6 +245,42 @@ def test_hostile_texts_are_only_text(tab: Tab, server: ThreadedServer) -> None:
     assert tab.evaluate("document.querySelectorAll('main script, main img, .row a, .row b').length") == 0
 
 
+@pytest.mark.slow
+def test_a_reply_of_a_megabyte_is_only_text(tab: Tab, server: ThreadedServer, services: Services) -> None:
+    services.default_session.stubs.add(message_script(HOSTILE * 5900))
+    ask(server, "big", stream=True)
+    wait_for_rows(tab, 1)
+    (entry,) = services.default_session.journal
+    assert max(map(len, entry.reply)) > 900_000
+
+    click(tab, ".row")
+    tab.wait_for_frame_text("response.completed")
+
+    assert tab.evaluate("window.ran") is None
+    assert tab.evaluate_in_frame("document.querySelectorAll('img, a[href^=javascript]').length") == 0
+
+
+@pytest.mark.slow
+def test_a_request_is_copied_in_five_forms(tab: Tab, server: ThreadedServer) -> None:
+    ask(server, "Copy me")
+    wait_for_rows(tab, 1)
+    click(tab, ".row")
+    tab.wait_for_frame_text("understood as")
+    tab.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+
+    for form, words in (
+        ("curl", "curl http://"),
+        ("exchange", '"match": "Copy me"'),
+        ("pytest", "def test_request_1(responses_server)"),
+        ("python", "httpx.post("),
+        ("node", "await fetch("),
+    ):
+        click(tab, f"[data-copy={form}]")
+        tab.wait_until(f"window.copied?.includes({json.dumps(words)})")
+        assert "Copy me" in tab.evaluate("window.copied")
+        tab.wait_until("document.querySelector('.actions [role=status]').textContent.startsWith('Copied as')")
+
+
 def test_a_stub_is_added_from_the_page(tab: Tab, server: ThreadedServer, services: Services) -> None:
     click(tab, "[role=tab]", "Stubs")
     tab.wait_until("document.querySelector('form button') !== null")
@@ -335,6 +372,12 @@ def test_settings_are_applied(tab: Tab, server: ThreadedServer, services: Servic
     click(tab, "form button", "Apply")
     tab.wait_until("document.querySelector('[role=alert]') !== null")
     assert services.default_session.delivery.pace == "fixed:3"
+    services.default_session.faults = ()
+    ask(server)
+    wait_for_rows(tab, 1)
+    click(tab, "p button", "Reset the session")
+    wait_for_rows(tab, 0)
+    assert len(session.journal) == 0
 
 
 @pytest.mark.slow

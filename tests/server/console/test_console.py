@@ -24,6 +24,7 @@ from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
+from tests.acceptance.conftest import require_program
 from tests.marks import slow_except
 from tests.pytest_runs import run_pytest_process
 
@@ -317,6 +318,25 @@ def test_the_page_of_an_exchange_says_what_an_exchange_file_lacked(
         "thinker: thinking: expected True, got False",
     ]
     assert lines[2].startswith("far: ")
+
+
+def test_the_page_of_an_exchange_says_what_was_ignored_and_why(browser: httpx.Client) -> None:
+    ask(browser, metadata={"a": "b"})
+
+    page = unescape(browser.get("/_mock/console/exchanges/default/1").text)
+
+    assert "metadata: Qwen Responses API, January to March 2026 does not support it and ignores it" in page
+
+
+@pytest.mark.slow
+def test_the_library_of_the_page_is_the_locked_one(tmp_path: Path) -> None:
+    require_program("npm")
+    root = Path(__file__).parent.parent.parent.parent
+
+    subprocess.run(["make", "console", f"CONSOLE={tmp_path}"], cwd=root, check=True, capture_output=True)
+
+    static = root / "mockserver" / "server" / "console" / "static"
+    assert (tmp_path / "preact.js").read_bytes() == (static / "preact.js").read_bytes()
 
 
 @pytest.mark.parametrize("number", ["0", "2", "x", "9" * 40])
