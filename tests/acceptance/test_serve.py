@@ -504,6 +504,7 @@ def test_health_needs_no_key(start_server: StartServer) -> None:
     assert reply.headers["content-type"] == "application/json"
     about = reply.json()
     assert about["version"] == mockserver.__version__
+    assert about["token_counts"] == "estimate"
     assert (about["profile"], about["rendering"]) == ("qwen-2026-01", "documented")
     assert CANARY_KEY not in reply.text
 

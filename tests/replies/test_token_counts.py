@@ -12,7 +12,7 @@ from benchmarks.tokens import load_texts, relative_error
 from mockserver.replies.token_counts import count_tokens, token_ends
 
 #: A character of each class, and two of those that runs consist of.
-ALPHABET = "ab1_-你日ひラ가하деשםسلกข\u0939é\u1ea1 \n\u3000，🎉\x00"
+ALPHABET = "ab1_-你日ひラ가하деשםسلกข\u0939é\u1ea1\u2009 \n\u3000，🎉\x00"
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,27 @@ def test_a_text_up_to_the_end_of_a_token_has_the_tokens_so_far(text: str, number
     assert count_tokens(text[: ends[-1]] if ends else "") == len(ends)
 
 
-def test_words_after_an_accent_are_split() -> None:
+def test_words_of_other_languages_are_split() -> None:
     """As in the vocabulary, where most English words have one token and most others have more."""
     assert count_tokens("Your order confirmation") == 3
     assert count_tokens("Für Ihre Bestellbestätigung") > 6
+    assert count_tokens("Dopo la conferma del suo ordine") > 6
+    assert count_tokens("Pesanan yang ingin diubah") == 6
+    assert count_tokens("3×4") == 3
 
 
-#: Languages with few or no accents, whose words are taken for English ones.
-TAKEN_FOR_ENGLISH = {"Indonesian", "Italian", "Polish"}
+@given(
+    st.lists(st.sampled_from([" il ", " yang ", "yang", "ż", "é", "costa", " ", "-", "你好", "\ud800", "×"]))
+)
+def test_a_text_in_several_languages_has_the_tokens_so_far(parts: list[str]) -> None:
+    text = "".join(parts)
+    ends = [*token_ends(text)]
+    assert count_tokens(text) == len(ends)
+    for number, end in enumerate(ends, start=1):
+        assert count_tokens(text[:end]) == number
 
 
-@pytest.mark.parametrize("language", sorted(load_texts().keys() - TAKEN_FOR_ENGLISH))
+@pytest.mark.parametrize("language", sorted(load_texts()))
 def test_estimate_is_within_15_percent_of_the_vocabulary(language: str) -> None:
     row = load_texts()[language]
     assert abs(relative_error(row["text"], row["tokens"])) <= 0.15

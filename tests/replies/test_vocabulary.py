@@ -15,7 +15,7 @@ import pytest
 from mockserver.errors import ConfigurationError, MissingPackage
 from mockserver.replies import vocabulary
 from mockserver.replies.script import message_script
-from mockserver.replies.token_counts import count_tokens, token_ends, use_token_counts
+from mockserver.replies.token_counts import count_tokens, token_counts_in_force, token_ends, use_token_counts
 from mockserver.replies.truncation import first_tokens
 from mockserver.replies.usage import count_output_tokens
 
@@ -57,7 +57,9 @@ def small_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_vocabulary")
 def test_the_vocabulary_counts_if_it_is_asked_for() -> None:
     assert count_tokens("Hello, 你好") == 3
+    assert token_counts_in_force() == "estimate"
     use_token_counts("vendor")
+    assert token_counts_in_force() == "vendor"
     assert count_tokens("Hello, 你好") == 13
     assert count_tokens("a" * 250_000) == 250_000
     assert count_output_tokens(message_script("counted by bytes"))[0] == 16

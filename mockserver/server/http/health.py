@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import Scope, Send
 
 from mockserver import __version__
+from mockserver.replies.token_counts import token_counts_in_force
 from mockserver.server.access import HEALTH_PATHS, READY_PATH, AllowedHosts
 from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.requests import HttpRequest
@@ -23,14 +24,15 @@ def health_facts(profile: str, **facts: str) -> dict[str, str]:
 
 
 async def health(request: HttpRequest) -> None:
-    """`GET /health` and `GET /ready`: version, profile and rendering; `/ready` is 503 without its store.
+    """`GET /health` and `GET /ready`: version, profile, rendering and token counts; `/ready` is 503 without its store.
 
     It needs no key, and the probes of a container may use any `Host`.
     """
     session = request.session
     if request.scope["path"] == READY_PATH:
         await request.services.store.ready()
-    await send_json(request, health_facts(session.profile.name, rendering=session.rendering))
+    facts = {"rendering": session.rendering, "token_counts": token_counts_in_force()}
+    await send_json(request, health_facts(session.profile.name, **facts))
 
 
 def is_health_check(scope: Scope, hosts: AllowedHosts) -> bool:
