@@ -21,7 +21,7 @@ from mockserver.recordings.canonical_requests import (
 )
 from mockserver.wire import json
 from mockserver.wire.masks import NO_MASKS, Masks
-from mockserver.wire.redaction import mask_reply, may_have_masked_members, redact
+from mockserver.wire.redaction import REDACTED, mask_reply, may_have_masked_members, redact
 from mockserver.wire.sse import decode_frames
 
 __all__ = [
@@ -229,7 +229,9 @@ def _headers(
 ) -> Mapping[str, str]:
     headers = {}
     for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1"), redact(raw_value.decode("latin-1"), pending.secrets)
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if redact(value, pending.secrets) != value:
+            value = REDACTED
         if is_kept(name) and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
             headers[name] = value
     return headers

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mockserver import FunctionCall, MockServer
+from mockserver import FunctionCall, Message, MockServer
+from mockserver.contract.check import check_stream
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
 from mockserver.live.pass_through import PassThroughChecker
@@ -19,6 +20,7 @@ from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
 from mockserver.server.state.journal import Journal
 from mockserver.wire import json
+from mockserver.wire.sse import decode_frames
 from tests.live.upstream import running_upstream, wait_until
 from tests.recordings.conftest import CANARY_KEY, HELLO, PROFILE, Record, RecordingSession, replaying
 
@@ -174,6 +176,37 @@ def test_findings_are_reported(fake_endpoint: str, record: Record) -> None:
     found = {each.rule: each.severity for each in session.results[0].findings}
     assert found["USE-001"] is Severity.ERROR
     assert found["REQ-002"] is Severity.INFO
+
+
+def test_recorded_stream_with_a_masked_key_keeps_the_contract(record: Record) -> None:
+    """The deltas still add up to the text and to the arguments, and these are still JSON."""
+    key = "response-tokens"
+    tool = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
+    upstream = MockServer(seed=3, chunking="bytes:7", api_key=key)
+    with upstream as server, record(server.base_url, key=key) as session:
+        text = Message(chunks=(f"It is {key[:6]}", f"{key[6:]}, so it is {key}."))
+        server.reply([text, FunctionCall("look_up", {"key": key, "size": 7})])
+        reply = session.client.post("/responses", json={**STREAM, "tools": [tool]})
+        assert key in reply.text
+    (exchange,) = session.recordings
+    body = reply_body(exchange)
+    assert key not in all_written_text(session.folder)
+    assert [each for each in check_stream(body, PROFILE.name) if each.severity is Severity.ERROR] == []
+    values = [json.loads(each.data.encode()) for each in decode_frames(body) if each.data]
+    texts = {}
+    for kind in ("output_text", "function_call_arguments"):
+        texts[kind] = "".join(each["delta"] for each in values if each["type"] == f"response.{kind}.delta")
+        assert key not in texts[kind]
+    assert texts["output_text"].startswith("It is [redacted]")
+    assert json.loads(texts["function_call_arguments"].encode())["size"] == 7
+
+
+def test_header_with_a_key_is_masked_as_a_whole(fake_endpoint: str, record: Record) -> None:
+    with record(f"{fake_endpoint}{PROFILE.base_path}") as session:
+        session.client.post("/responses", json=HELLO, headers={"user-agent": f"mine/1 ({CANARY_KEY})"})
+    (exchange,) = session.recordings
+    assert exchange.recorded is not None
+    assert exchange.recorded.headers["user-agent"] == "[redacted]"
 
 
 SECRETS = ("sk-mcp-0123456789abcdef", "a-quiet-secret-99", "sk-of-somebody-else-4711aa")

@@ -99,6 +99,10 @@ def test_a_short_key_is_masked_only_as_a_word() -> None:
     assert redact("token, input_tokens and Token", ["token"]) == f"{REDACTED}, input_tokens and Token"
     body = b'{"type":"input_token","token":"a token"}'
     assert mask_reply([body], ["token"]) == [body]
+    named = b'{"response-tokens-used":7,"text":"my response-tokens"}'
+    assert mask_reply([named], ["response-tokens"]) == [
+        named.replace(b"my response-tokens", b"my [redacted]*****")
+    ]
 
 
 def test_only_public_headers_keep_their_values() -> None:
