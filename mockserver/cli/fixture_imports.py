@@ -20,6 +20,9 @@ from mockserver.wire import json
 
 __all__ = ["ImportedStub", "cassette_entries", "imported_stubs", "parse_yaml"]
 
+#: Values of a YAML document, its aliases written out: a short text with aliases can stand for billions.
+_MAX_VALUES = 1_000_000
+
 
 class ImportedStub(NamedTuple):
     """A fixture of another tool: members of an exchange, and what was left out of them."""
@@ -30,15 +33,34 @@ class ImportedStub(NamedTuple):
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse YAML, from which only plain values come. Raises ConfigurationError."""
+    """Parse YAML, from which only plain values come. Raises ConfigurationError, also if its aliases make it endless."""
     try:
         import yaml
     except ImportError:
         raise ConfigurationError("a source in YAML needs PyYAML: pip install pyyaml") from None
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"cannot parse the YAML: {' '.join(str(error).split())}") from None
+    if not _is_bounded(value):
+        raise ConfigurationError(
+            f"cannot use the YAML: it is more than {json.MAX_DEPTH} levels deep, "
+            f"or its aliases stand for more than {_MAX_VALUES:,} values"
+        )
+    return value
+
+
+def _is_bounded(value: Any) -> bool:
+    """Whether a value is not too large once its aliases are written out, nor contains itself."""
+    remaining, count = [(value, 0)], 0
+    while remaining:
+        each, depth = remaining.pop()
+        count += 1
+        if count > _MAX_VALUES or depth > json.MAX_DEPTH:
+            return False
+        parts = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        remaining += [(part, depth + 1) for part in parts]
+    return True
 
 
 def imported_stubs(fixtures: Any) -> Iterator[ImportedStub | str]:

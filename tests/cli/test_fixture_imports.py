@@ -177,11 +177,21 @@ def test_cassettes(form: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, 
         assert ask(server, "Hello!").json() == json.loads(BODY)
 
 
+#: Each alias stands for ten of the one before.
+BOMB = "".join(f"  b{number}: &a{number + 1} [{', '.join([f'*a{number}'] * 10)}]\n" for number in range(9))
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
         ("interactions: [", "cannot parse the YAML: "),
         ("interactions: !!python/object/apply:os.system [true]", "cannot parse the YAML: "),
+        (
+            f"fixtures:\n- a: &a0 [x]\n{BOMB}  match: {{userMessage: x}}\n  response: {{content: *a9}}",
+            "its aliases stand",
+        ),
+        ("fixtures: &all [*all]", "levels deep"),
+        (f"fixtures: {'[' * 5000}", "cannot parse the YAML: "),
         ("version: 1", "not a curl command, a HAR file, a cassette, fixtures, a stream or a response"),
         ('{"fixtures": []}', "found no request"),
         ('{"interactions": [7, {"request": 7}]}', "entry 1, "),
