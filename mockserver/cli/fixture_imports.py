@@ -9,16 +9,18 @@ What has no equivalent is named, never guessed.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.wire import json
+from mockserver.wire.content_encoding import decode_pieces
 
 __all__ = ["ImportedStub", "cassette_entries", "imported_stubs", "parse_yaml"]
+
+#: Bytes of a body in a cassette, decompressed; `record` keeps as many of a reply.
+_MAX_BODY_BYTES = 32 << 20
 
 #: Values of a YAML document, its aliases written out: a short text with aliases can stand for billions.
 _MAX_VALUES = 1_000_000
@@ -111,13 +113,14 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 
 def _body_text(body: Any, coding: Any) -> str:
     """The text of a body, which is a text, bytes, or an object with one of them; "" if it is neither."""
-    if isinstance(body, dict):
-        body = b64decode(body["base64_string"]) if "base64_string" in body else body.get("string")
-    if isinstance(body, bytes):
-        try:
-            body = (gzip.decompress(body) if coding == "gzip" else body).decode()
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError):
-            return ""
+    try:
+        if isinstance(body, dict):
+            body = b64decode(body["base64_string"]) if "base64_string" in body else body.get("string")
+        if isinstance(body, bytes):
+            codings = ("gzip",) if coding == "gzip" else ()
+            body = b"".join(decode_pieces(body, codings, _MAX_BODY_BYTES)).decode()
+    except (MockServerError, TypeError, ValueError):
+        return ""
     return body if isinstance(body, str) else ""
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,21 @@ def test_cassettes(form: str, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, 
 
 #: Each alias stands for ten of the one before.
 BOMB = "".join(f"  b{number}: &a{number + 1} [{', '.join([f'*a{number}'] * 10)}]\n" for number in range(9))
+
+
+@pytest.mark.parametrize(
+    "body", [{"base64_string": 7}, {"base64_string": "a"}, gzip.compress(bytes(33 << 20))]
+)
+def test_cassette_with_a_body_that_cannot_be_read_is_named(
+    body: Any, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(body, bytes):
+        body = {"base64_string": b64encode(body).decode()}
+    source = json.dumps(cassette(body=body, headers={"Content-Encoding": ["gzip"]}))
+    status, out, err = draft(run_cli, monkeypatch, source)
+    assert (status, out) == (2, "")
+    assert "entry 0" in err
+    assert "no body of the reply" in err
 
 
 @pytest.mark.parametrize(
