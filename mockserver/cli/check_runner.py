@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
 from mockserver.cli.output.report_formats import REPORT_FORMATS
-from mockserver.cli.output.terminal import colour_report, with_progress
+from mockserver.cli.output.terminal import colour_report, with_progress, with_progress_in_bytes
 from mockserver.contract.files import AUTO, HEAD_BYTES, CheckResult, check_file, is_long_stream
 from mockserver.contract.findings import Severity
 from mockserver.contract.formatting import redact_finding
@@ -160,8 +160,8 @@ def _read_rest(source: BinaryIO, opened: ExitStack) -> Iterator[bytes]:
 
 
 def _read_pieces(source: BinaryIO) -> Iterator[bytes]:
-    while piece := source.read(_PIECE_BYTES):
-        yield piece
+    pieces = iter(lambda: source.read(_PIECE_BYTES), b"")
+    return with_progress_in_bytes(pieces, "checking a stream", HEAD_BYTES)
 
 
 def _split_exchanges(data: bytes) -> Iterator[tuple[str, bytes]]:

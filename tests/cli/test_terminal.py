@@ -106,3 +106,19 @@ def test_a_quick_command_shows_nothing(
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     run_cli("check", "valid.json", "valid.json")
     assert screen.getvalue() == ""
+
+
+def test_a_long_stream_shows_how_much_of_it_is_checked(
+    run_cli: RunCli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = b'data: {"type":"response.created","sequence_number":0}\n\n'
+    with (folder / "long.sse").open("wb") as file:
+        file.write(created + b":" + b"x" * 60_000 + b"\n\n")
+        file.write((b":" + b"x" * 60_000 + b"\n\n") * 40)
+    seconds = itertools.count(step=0.3)
+    monkeypatch.setattr(terminal, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    run_cli("check", "--kind", "stream", "long.sse")
+    shown = screen.getvalue().split("\r\x1b[2K")
+    assert (shown[0], shown[-1]) == ("", "")
+    assert shown[-2] == "checking a stream: 2 MiB"

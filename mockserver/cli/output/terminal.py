@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TextIO, TypeVar
 
-__all__ = ["colour_report", "with_progress"]
+__all__ = ["colour_report", "with_progress", "with_progress_in_bytes"]
 
 _Item = TypeVar("_Item")
 
@@ -57,18 +58,44 @@ def _colour(match: re.Match[str]) -> str:
 
 def with_progress(items: Collection[_Item], verb: str) -> Iterator[_Item]:
     """Yield the items; after a second, show on a terminal how many have come."""
-    if len(items) < 2 or not sys.stderr.isatty():
+    if len(items) < 2:
         yield from items
         return
-    next_at, is_shown = monotonic() + _FIRST_SHOWN_AFTER, False
-    try:
+    with _progress_line() as show:
         for number, item in enumerate(items, start=1):
-            if monotonic() >= next_at:
-                is_shown, next_at = True, monotonic() + _INTERVAL
-                sys.stderr.write(f"{_ERASED_LINE}{verb} {number:,} of {len(items):,}")
-                sys.stderr.flush()
+            show(f"{verb} {number:,} of {len(items):,}")
             yield item
+
+
+def with_progress_in_bytes(pieces: Iterable[bytes], verb: str, start: int) -> Iterator[bytes]:
+    """Yield the pieces of a file after `start` bytes; after a second, show on a terminal how much has come."""
+    with _progress_line() as show:
+        for piece in pieces:
+            start += len(piece)
+            show(f"{verb}: {start >> 20:,} MiB")
+            yield piece
+
+
+@contextmanager
+def _progress_line() -> Iterator[Callable[[str], None]]:
+    """A function that shows a text on a terminal, not at once and not too often; at the end the text goes away."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    next_at, is_shown = monotonic() + _FIRST_SHOWN_AFTER, False
+
+    def show(text: str) -> None:
+        nonlocal next_at, is_shown
+        if monotonic() >= next_at:
+            next_at, is_shown = monotonic() + _INTERVAL, True
+            write(_ERASED_LINE + text)
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    try:
+        yield show
     finally:
         if is_shown:
-            sys.stderr.write(_ERASED_LINE)
-            sys.stderr.flush()
+            write(_ERASED_LINE)
