@@ -33,7 +33,7 @@ from mockserver.server.chat.exchange_scripts import error_from_failed_script, sc
 from mockserver.server.chat.history import previous_reply_name, turn_number
 from mockserver.server.chat.plan import ChatReplyPlan, ChatRequestPlan
 from mockserver.server.delivery.faults import RequestedFault
-from mockserver.server.delivery.options import INVALID_CONTENT
+from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
 from mockserver.server.engine.selection import PendingReply, SelectedReply, is_repeatable, select_reply
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
@@ -45,7 +45,7 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["check_chat_body", "incoming_chat_request", "respond_chat"]
+__all__ = ["check_chat_body", "incoming_chat_request", "respond_chat", "respond_chat_at_once"]
 
 
 async def respond_chat(
@@ -69,11 +69,43 @@ async def respond_chat(
     reply_seed = ReplySeed(session.ids, request.digest, await session.next_shared_occurrence(request.digest))
     reply = request.reply
     if reply is None or scenario is not None:
-        reply = await _plan_reply(session, request, reply_seed, headers, scenario)
+        incoming = _in_context(session, request, headers)
+        selected = _select_reply(session, request, incoming, reply_seed, scenario)
+        if isinstance(selected, PendingReply):
+            selected = await selected.wait(incoming, session)
+        reply = _plan_reply(session, request, incoming, selected, scenario)
     if limiter is not None:
         await limiter.add_output_tokens(
             key, facts.model, reply.output_tokens, session.name, session.shared_store
         )
+    return _fill_in(session, request, reply, reply_seed)
+
+
+def respond_chat_at_once(session: Session, path: str, raw_body: bytes) -> RenderedReply | None:
+    """What `respond_chat` returns, if it need not wait, as `engine.pipeline.respond_at_once` does for Responses."""
+    version = session.version + session.stubs.version
+    request: ChatRequestPlan | None = session.plans.get(version, path, raw_body)
+    if request is None:
+        request = _read_request(raw_body, path, session)
+        session.plans.add(path, raw_body, request)
+    reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
+    reply = request.reply
+    if reply is None:
+        incoming = _in_context(session, request, {})
+        selected = _select_reply(session, request, incoming, reply_seed, None)
+        if isinstance(selected, PendingReply):
+            return None
+        reply = _plan_reply(session, request, incoming, selected, None)
+    if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
+        return None
+    session.count_occurrence(request.digest, reply_seed.occurrence)
+    return _fill_in(session, request, reply, reply_seed)
+
+
+def _fill_in(
+    session: Session, request: ChatRequestPlan, reply: ChatReplyPlan, reply_seed: ReplySeed
+) -> RenderedReply:
+    """The reply with its ids and times."""
     step = request.incoming.turn - 1 + reply_seed.occurrence
     created = session.clock.reply_timestamp(session.clock.now(), step)
     slots = chat_slots(reply_seed.request_id, created, reply.token_slots, reply.draw_call_ids(reply_seed))
@@ -81,30 +113,44 @@ async def respond_chat(
         reply_seed.request_id,
         reply.details,
         reply.template.render(slots),
-        facts.stream,
+        request.incoming.facts.stream,
         fault_name=reply.fault_name,
         delivery=reply.delivery,
     )
 
 
-async def _plan_reply(
+def _in_context(
+    session: Session, request: ChatRequestPlan, headers: Mapping[bytes, bytes]
+) -> IncomingRequest:
+    """The request for matchers, with its headers and the reply to the turn before."""
+    incoming = request.incoming
+    after = previous_reply_name(session, request.body["messages"]) if incoming.turn > 1 else None
+    return incoming._replace(raw_headers=headers, after=after)
+
+
+def _select_reply(
     session: Session,
     request: ChatRequestPlan,
+    incoming: IncomingRequest,
     reply_seed: ReplySeed,
-    headers: Mapping[bytes, bytes],
     scenario: str | None,
-) -> ChatReplyPlan:
-    """The plan of the reply that is selected for a request; ApiError if it is an error."""
-    body, incoming = request.body, request.incoming
-    after = previous_reply_name(session, body["messages"]) if incoming.turn > 1 else None
-    incoming = incoming._replace(raw_headers=headers, after=after)
+) -> SelectedReply | PendingReply:
     # The seed of generated texts is the same as for the Responses form.
     responses_seed = ReplySeed(session.ids, request.responses_digest, reply_seed.occurrence)
-    selected = select_reply(session, incoming, responses_seed, scenario)
-    if isinstance(selected, PendingReply):
-        selected = await selected.wait(incoming, session)
+    return select_reply(session, incoming, responses_seed, scenario)
+
+
+def _plan_reply(
+    session: Session,
+    request: ChatRequestPlan,
+    incoming: IncomingRequest,
+    selected: SelectedReply,
+    scenario: str | None,
+) -> ChatReplyPlan:
+    """The plan of the selected reply to a request; ApiError if it is an error."""
+    body = request.body
     script = _limit_output(_script_of_reply(selected), body)
-    details = request.details._replace(stub_name=selected.stub_name, after=after)
+    details = request.details._replace(stub_name=selected.stub_name, after=incoming.after)
     choice_count = int(body.get("n") or 1)
     prompt_tokens = count_input_tokens(incoming.facts, None, script, session.profile)
     if session.limiter is not None:

@@ -133,6 +133,7 @@ def can_respond_at_once(session: Session) -> bool:
     """Whether the bytes of a request and the earlier turn decide every reply in a session, and nothing counts it."""
     return (
         session.limiter is None
+        and session.shared_store is None
         and session.stubs.is_empty
         and session.exchange_index.is_stateless
         and not (session.strict or session.has_fallback)
@@ -155,8 +156,7 @@ def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: b
         if parent is None or facts.conversation_id is not None or session.clock.now() >= parent.expires_at:
             return None
         calls = _check_calls(raw_body, request, parent, session.profile)
-    occurrence = session.occurrence_of(request.digest)
-    reply_seed = ReplySeed(session.ids, request.digest, occurrence)
+    reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
     reply = request.reply
     if reply is None:
         turn = _TurnContext(parent, _NO_HEADERS, None, False)
@@ -169,7 +169,7 @@ def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: b
         reply = planned
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
         return None
-    session.count_occurrence(request.digest, occurrence)
+    session.count_occurrence(request.digest, reply_seed.occurrence)
     rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
     if facts.store:
         store.add(record)

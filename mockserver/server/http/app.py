@@ -80,8 +80,11 @@ class App:
     def _routes_of(self, profile: Profile) -> ProfileRoutes:
         if profile.name not in self._routes:
             # Starlette, Chat Completions and the operations double the time of a start: only if they are used.
+            from mockserver.contract.chat.service import CHAT_PATHS
+            from mockserver.server.chat.pipeline import respond_chat_at_once
             from mockserver.server.http.profile_routes import CHAT_ROUTES, ProfileRoutes
 
+            self.direct_replies.add_responder(CHAT_PATHS, respond_chat_at_once)
             self._chat_routes = CHAT_ROUTES
             self._hot_routes = {**self._hot_routes, **CHAT_ROUTES}
             self._routes[profile.name] = ProfileRoutes(profile, self._services)

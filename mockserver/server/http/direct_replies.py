@@ -7,25 +7,24 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from starlette.types import Scope
 
 from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.pipeline import can_respond_at_once, respond_at_once
+from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.reply_delivery import EVENT_STREAM_CONTENT_TYPE, JSON_CONTENT_TYPE
 from mockserver.server.http.responses_endpoint import SESSION_CACHE_HEADER
 from mockserver.server.http.services import Services
 from mockserver.server.large_bodies import is_large
 from mockserver.server.state.journal import Entry, RequestHead
+from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore
 
 __all__ = ["DirectReplies", "DirectReply", "KnownHead"]
-
-#: Bytes of a stream that are written at once, whether or not the client reads them.
-_MAX_STREAM_BYTES = 32 << 10
 
 #: Headers that ask for more than a reply, or say that the body is not what it seems.
 _SPECIAL_HEADERS = frozenset(
@@ -45,6 +44,10 @@ def _head_form(content_type: tuple[bytes, bytes], last: bytes) -> bytes:
 
 _REPLY_HEAD = _head_form(JSON_CONTENT_TYPE, b"content-length: %d")
 _STREAM_HEAD = _head_form(EVENT_STREAM_CONTENT_TYPE, b"transfer-encoding: chunked")
+
+
+Responder: TypeAlias = Callable[[Session, str, bytes], RenderedReply | None]
+"""Replies at once to a body for a path; None or ApiError, and nothing has changed, if the application has to reply."""
 
 
 class KnownHead:
@@ -90,6 +93,16 @@ class DirectReplies:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._heads: dict[bytes, KnownHead] = {}
+        self._responders: dict[str, Responder] = {}
+        self.add_responder(services.default_session.profile.create_paths, self._respond)
+
+    def add_responder(self, paths: Iterable[str], respond: Responder) -> None:
+        """Let a function reply to the POST requests for these paths."""
+        self._responders.update(dict.fromkeys(paths, respond))
+
+    def _respond(self, session: Session, path: str, body: bytes) -> RenderedReply | None:
+        store = self._services.store
+        return respond_at_once(session, store, path, body) if type(store) is MemoryStore else None
 
     def find_head(self, head: bytes) -> KnownHead | None:
         """The head of these bytes; None if it was not added."""
@@ -98,11 +111,10 @@ class DirectReplies:
     def add_head(self, head: bytes, scope: Scope, body_size: int) -> None:
         """Remember the head of a whole request with a body of this size, if such requests may be plain."""
         headers = dict(scope["headers"])
-        create_paths = self._services.default_session.profile.create_paths
         if (
             len(head) <= _MAX_HEAD_BYTES
             and scope["method"] == "POST"
-            and scope["path"] in create_paths
+            and scope["path"] in self._responders
             and not scope["query_string"]
             and scope["http_version"] == "1.1"
             and len(headers) == len(scope["headers"])
@@ -119,12 +131,12 @@ class DirectReplies:
     def reply_to(self, head: KnownHead, body: bytes, client: tuple[Any, ...] | None) -> DirectReply | None:
         """The reply to a request; None, and nothing has changed, if it is not plain."""
         services, headers = self._services, head.headers
-        session, store, delivery = services.default_session, services.store, services.default_session.delivery
+        session, path = services.default_session, head.scope["path"]
+        delivery = session.delivery
         if (
             session.faults
             or services.mock_headers
             or services.sessions.names_by_key
-            or type(store) is not MemoryStore
             or not (delivery is DEFAULT_DELIVERY or delivery.is_immediate)
             or not can_respond_at_once(session)
             or is_large(body)
@@ -134,7 +146,7 @@ class DirectReplies:
         try:
             services.hosts.check(headers, head.scope)
             services.keys.check(headers.get(b"authorization"), session.profile.wrong_key)
-            reply = respond_at_once(session, store, head.scope["path"], body)
+            reply = self._responders[path](session, path, body)
         except ApiError:
             return None
         if reply is None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile
 from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
@@ -45,10 +46,16 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(
-        self, body: Any, *, in_pieces: bool = False, pieces_at: tuple[int, ...] = (20, -5), head: str = ""
+        self,
+        body: Any,
+        *,
+        in_pieces: bool = False,
+        pieces_at: tuple[int, ...] = (20, -5),
+        head: str = "",
+        path: str = PATH,
     ) -> bytes:
         """Send a request, whole or cut at these bytes, and return the reply with its head."""
-        request = _encode(body, head)
+        request = _encode(body, head, path)
         starts, ends = (0, *pieces_at), (*pieces_at, len(request))
         pieces = [request[start:end] for start, end in zip(starts, ends, strict=True)]
         for piece in pieces if in_pieces else [request]:
@@ -65,9 +72,9 @@ class Connection:
         return received
 
 
-def _encode(body: Any, head: str = "") -> bytes:
+def _encode(body: Any, head: str = "", path: str = PATH) -> bytes:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-mock\r\n{head}"
+    lines = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-mock\r\n{head}"
     return f"{lines}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
 
 
@@ -144,6 +151,34 @@ def test_replies_and_journal_are_those_of_the_application(services: Services) ->
     recorded = [list(map(_recorded, each.default_session.journal)) for each in (services, other)]
     assert recorded[0] == recorded[1]
     assert len(recorded[0]) == 2 * len(bodies) + 4
+
+
+def test_completions_and_journal_are_those_of_the_application(services: Services) -> None:
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "How far is the moon?"}]}
+    tool = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
+    reply = {"role": "assistant", "content": "384,400 km"}
+    bodies: list[Any] = [
+        chat,
+        chat,
+        {**chat, "stream": True, "stream_options": {"include_usage": True}},
+        {**chat, "tools": [tool]},
+        {**chat, "messages": [*chat["messages"], reply, *chat["messages"]]},
+        {**chat, "n": 2, "max_tokens": 3},
+        {**chat, "model": "gpt-5"},
+        {"model": MODEL},
+    ]
+    other = new_services()
+    with connected(services) as whole, connected(other) as pieces:
+        for _ in range(2):
+            for body in bodies:
+                replies = [
+                    whole.send(body, path=CHAT_PATHS[0]),
+                    pieces.send(body, path=CHAT_PATHS[0], in_pieces=True),
+                ]
+                assert _without_date(replies[0]) == _without_date(replies[1])
+    recorded = [list(map(_recorded, each.default_session.journal)) for each in (services, other)]
+    assert recorded[0] == recorded[1]
+    assert len(recorded[0]) == 2 * len(bodies)
 
 
 def test_head_and_body_may_come_apart(connection: Connection, services: Services) -> None:
