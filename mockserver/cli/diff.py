@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.name_completions import complete_diff_arguments
 from mockserver.cli.options import Choice, mask_option, option
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
@@ -47,7 +47,7 @@ def diff(before: str, after: str, style: str, fail_on: str) -> None:
     try:
         comparison = _compare(before, after)
     except MockServerError as error:
-        exit_with_error(str(error), 2)
+        exit_with_problems(problem_lines(error), 2)
     changes = comparison.changes
     text = (
         changes_text(changes)

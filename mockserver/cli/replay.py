@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import exit_with_problems, problem_lines
 from mockserver.cli.listener import (
     allowed_hosts,
     open_listeners,
@@ -99,7 +99,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
             parse_speed(options["speed"]),
         )
     except MockServerError as error:
-        exit_with_error(str(error), 2)
+        exit_with_problems(problem_lines(error), 2)
     require_writable_url_file(url_file)
     for line in recording_warnings(exchanges, profile.name, options["max_age"]):
         print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ import click
 from click.core import ParameterSource
 
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
-from mockserver.cli.errors import exit_with_error
+from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.listener import warn_if_reachable
 from mockserver.cli.name_completions import complete_rules
 from mockserver.cli.options import Choice, option
@@ -123,7 +123,7 @@ def run(
         accepted = keys if keys or accepts_any else (key,)
         services, interception = _build_services(accepted, settings)
     except MockServerError as error:
-        exit_with_error(str(error), 2)
+        exit_with_problems(problem_lines(error), 2)
     collector = services.access_log = RequestCollector(
         services.default_session.profile.name,
         ignore,

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
 from mockserver.regular_files import read_named_file, read_regular_file
@@ -108,16 +109,22 @@ def _readable_exchanges(file: Path) -> Sequence[Exchange]:
 def load_recordings(path: Path) -> tuple[Exchange, ...]:
     """The recordings in a file, or in a folder and its subfolders, in the order of recording.
 
-    Raises InvalidExchange for the first invalid file, and ConfigurationError if there are no recordings.
+    Raises InvalidExchange with the problems of all files, and ConfigurationError if there are no recordings.
     """
     is_folder = path.is_dir()
     recordings: list[Exchange] = []
+    errors: list[InvalidExchange] = []
     for file in sorted(path.rglob("*.json")) if is_folder else [path]:
         try:
             data = read_regular_file(file) if is_folder else read_named_file(file)
         except OSError as error:
             raise ConfigurationError(f"cannot read {file}: {error.strerror or error}") from None
-        recordings += _parse_file(data, str(file))
+        try:
+            recordings += _parse_file(data, str(file))
+        except InvalidExchange as error:
+            errors.append(error)
+    if errors:
+        raise InvalidExchange.combine(errors)
     return _in_order(recordings, str(path))
 
 
@@ -134,20 +141,28 @@ def _in_order(recordings: Iterable[Exchange], source: str) -> tuple[Exchange, ..
     return tuple(in_order)
 
 
-def _parse_file(data: bytes, file: str) -> Iterator[Exchange]:
-    for exchange in parse_exchanges(to_utf8(data), file):
-        if "http" not in exchange.reply or (exchange.recorded is None and exchange.request is None):
-            raise InvalidExchange(
-                file,
-                "/reply",
-                f"{exchange.name} is not a recording; serve it with `mockserver serve --exchanges`",
-            )
-        times = [0.0, *(chunk.get("at_ms", 0) for chunk in exchange.reply["http"]["chunks"])]
-        if exchange.recorded is not None:
-            times += [exchange.recorded.head_ms, exchange.recorded.end_ms]
-        if max(times) > _MAX_CHUNK_MS:
-            raise InvalidExchange(file, "/reply/http/chunks", "a chunk is later than a day")
-        yield exchange
+def _parse_file(data: bytes, file: str) -> tuple[Exchange, ...]:
+    exchanges = parse_exchanges(to_utf8(data), file)
+    errors = [
+        InvalidExchange(file, each.pointer + pointer, reason)
+        for each in exchanges
+        for pointer, reason in _recording_problems(each)
+    ]
+    if errors:
+        raise InvalidExchange.combine(errors)
+    return exchanges
+
+
+def _recording_problems(exchange: Exchange) -> Iterator[Problem]:
+    if "http" not in exchange.reply or (exchange.recorded is None and exchange.request is None):
+        reason = f"{exchange.name} is not a recording; serve it with `mockserver serve --exchanges`"
+        yield Problem("/reply", reason)
+        return
+    times = [0.0, *(chunk.get("at_ms", 0) for chunk in exchange.reply["http"]["chunks"])]
+    if exchange.recorded is not None:
+        times += [exchange.recorded.head_ms, exchange.recorded.end_ms]
+    if max(times) > _MAX_CHUNK_MS:
+        yield Problem("/reply/http/chunks", "a chunk is later than a day")
 
 
 def create_folder(folder: Path) -> None:

@@ -149,7 +149,11 @@ def test_every_problem_of_a_document_is_reported_over_http(admin: Any) -> None: 
 
 def test_every_problem_of_a_file_is_reported(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "it.json").write_text(json.dumps(WRONG))
-    for command in (("exchanges", "check", "."), ("serve", "--exchanges", ".", "--port", "0")):
+    for command in (
+        ("exchanges", "check", "."),
+        ("serve", "--exchanges", ".", "--port", "0"),
+        ("run", "--exchanges", ".", "--", "true"),
+    ):
         code, _, err = run_cli(*command)
         assert code != 0
         require_all_problems(err, "it.json", "did you mean 'qwen-2026-01'?")
@@ -175,6 +179,17 @@ def test_one_file_does_not_hide_the_problems_of_another(run_cli: RunCli, tmp_pat
             "c.json#/reply/0/type: qwen-2026-05 has no tool 'file_serch'; did you mean 'file_search'?",
         ):
             assert words in err, (command, words, err)
+
+
+def test_every_problem_of_recordings_is_reported(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "a.json").write_text('{"rply": "x"}')
+    (tmp_path / "b.json").write_text('[{"reply": "x"}, {"reply": "y"}]')
+    for command in (("replay", ".", "--port", "0"), ("diff", ".", ".")):
+        code, _, err = run_cli(*command)
+        assert code == 2
+        lines = err.splitlines()
+        for words in ("a.json: a stub has no member 'rply'", "b.json#/0/reply: ", "b.json#/1/reply: "):
+            assert any(words in each for each in lines), (command, lines)
 
 
 def test_an_exchange_of_an_unknown_profile_is_an_error(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811

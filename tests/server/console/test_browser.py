@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from mockserver.contract.rules import load_rules
-from mockserver.replies.script import message_script
+from mockserver.replies.script import Message, Script
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess
 from mockserver.server.delivery.faults import parse_fault
@@ -246,8 +246,8 @@ def test_hostile_texts_are_only_text(tab: Tab, server: ThreadedServer) -> None:
 
 
 @pytest.mark.slow
-def test_a_reply_of_a_megabyte_is_only_text(tab: Tab, server: ThreadedServer, services: Services) -> None:
-    services.default_session.stubs.add(message_script(HOSTILE * 5900))
+def test_events_of_a_megabyte_are_only_text(tab: Tab, server: ThreadedServer, services: Services) -> None:
+    services.default_session.stubs.add(Script((Message((HOSTILE * 5900,)),)))
     ask(server, "big", stream=True)
     wait_for_rows(tab, 1)
     (entry,) = services.default_session.journal
