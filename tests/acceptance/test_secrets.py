@@ -457,6 +457,31 @@ def test_verify_prints_none(echo_url: str, tmp_path: Path) -> None:
     )
 
 
+def test_serve_with_a_fallback_shows_none(echo_url: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(SETTINGS)
+    styles = ("text", "json", "github", "junit", "html")
+    reports = [word for style in styles for word in ("--report", f"{style}={style}.out")]
+    options = ("--fallback", echo_url, "--upstream-key-env", "UP", "--api-key", RELAY_KEY, "--metrics")
+    admin = ("--admin", "--admin-token-env", "T", "--verbose")
+    command = ("serve", *options, *admin, *reports)
+    with running_command(tmp_path / "serve", *command, program=IN_PARENT, UP=KEY, T=ADMIN_TOKEN) as server:
+        server.client.headers["authorization"] = f"Bearer {RELAY_KEY}"
+        replies = [
+            server.client.post("/responses?api_key=canary-in-query-20", json=each) for each in REQUESTS
+        ]
+        head = {"x-mock-admin-token": ADMIN_TOKEN}
+        journal = httpx.get(f"{server.root_url}/_mock/journal?limit=1000", headers=head, trust_env=False)
+        metrics = httpx.get(f"{server.root_url}/metrics", trust_env=False)
+    assert (journal.status_code, metrics.status_code) == (200, 200)
+    whole = b"".join(each.content for each in replies)
+    assert b"canary-mcp-bearer-03" in whole  # what the client receives is not masked
+    assert KEY.encode() not in whole
+    outputs = [(tmp_path / f"{style}.out").read_text() for style in styles]
+    for each in (journal.text, metrics.text, server.stdout_text, server.stderr_text, *outputs):
+        assert_no_canary(each)
+        assert RELAY_KEY not in each
+
+
 def test_live_tests_print_and_record_none(echo_url: str, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(PYTEST_FILE)
     live = ("--responses-live", "--responses-live-url", echo_url, "--responses-live-profile", "qwen-2026-01")
