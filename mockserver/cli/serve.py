@@ -534,7 +534,7 @@ def _run_server(
             app = MeasuredApp(app, services)
         app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services, settings)
         try:
-            run_forever(app, listeners, on_start, on_tick, services.store.close, install_stop)
+            run_forever(app, listeners, on_start, on_tick, partial(_end_services, services), install_stop)
         finally:
             services.access_log.close()
 
@@ -563,6 +563,13 @@ def _run_server(
             require_written(sys.stdout)
 
     return run_workers(settings["workers"], run_worker, announce_workers, partial(_log_line, settings))
+
+
+async def _end_services(services: Services) -> None:
+    """Wait for the checks of what the fallback answered, for the log and the report, and close the store."""
+    if services.fallback is not None:
+        await services.fallback.wait_until_idle()
+    await services.store.close()
 
 
 def _log_line(settings: Mapping[str, Any], line: str) -> None:

@@ -25,7 +25,7 @@ from mockserver.server.http.requests import HttpRequest
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import ENTRY_SCOPE_KEY, send_body
 from mockserver.server.mock_headers import ADMIN_PATH_PREFIX
-from mockserver.server.state.journal import Entry
+from mockserver.server.state.journal import FALLBACK, Entry
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import SharedStore, Store
@@ -44,6 +44,8 @@ _SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120)
 #: Least time between two looks at the journals, in seconds.
 _JOURNAL_PERIOD = 1.0
+#: Entries that wait for their check; the check of the oldest has failed.
+_MAX_UNCHECKED = 1_000
 
 
 class _Metrics:
@@ -127,15 +129,16 @@ class _Measurement:
     async def send(self, message: Message) -> None:
         """Pass a message on."""
         if "status" in message:
-            self._begin(message["status"])
+            self._begin(message)
         if self.first_byte is None and (message.get("body") or message.get("pieces")):
             self.first_byte = monotonic() - self._started_at
         await self._send(message)
 
-    def _begin(self, status: int) -> None:
-        self.status = status
+    def _begin(self, message: Message) -> None:
+        self.status = message["status"]
         entry: Entry | None = self._scope.get(ENTRY_SCOPE_KEY)
-        self._is_open_stream = entry is not None and entry.stream
+        # The fallback has no entry before the end of its reply.
+        self._is_open_stream = _is_stream(message) if entry is None else entry.stream
         if self._is_open_stream:
             self._metrics.open_streams.inc()
 
@@ -144,6 +147,11 @@ class _Measurement:
         self.duration = monotonic() - self._started_at
         if self._is_open_stream:
             self._metrics.open_streams.dec()
+
+
+def _is_stream(message: Message) -> bool:
+    content_type = dict(message["headers"]).get(b"content-type", b"")
+    return bool(content_type.startswith(b"text/event-stream"))
 
 
 class _MeasuredStore:
@@ -174,6 +182,8 @@ class MeasuredApp:
         self._registry = CollectorRegistry()
         self._metrics = _Metrics(self._registry)
         self._journals_seen_at = 0.0
+        self._uncounted: list[Entry] = []
+        """Journal entries whose findings are not counted yet."""
         if services.store.is_shared:
             measured = cast("SharedStore", _MeasuredStore(services.store, self._metrics.store))
             services.store = services.default_session.shared_store = measured
@@ -206,14 +216,24 @@ class MeasuredApp:
         if measurement.first_byte is not None:
             metrics.first_byte.labels(operation, stream).observe(measurement.first_byte)
         if entry is not None:
-            for finding in entry.request_findings:
-                metrics.findings.labels(finding.rule).inc()
             for fault in entry.fault_names:
                 metrics.faults.labels(fault).inc()
+            self._uncounted.append(entry)
+        self._count_findings()
         now = monotonic()
         if now - self._journals_seen_at >= _JOURNAL_PERIOD:
             self._journals_seen_at = now
             metrics.look_at_journals(self._services.sessions)
+
+    def _count_findings(self) -> None:
+        """Count the findings in requests; what the fallback answered is checked after its reply."""
+        entries, self._uncounted = self._uncounted[-_MAX_UNCHECKED:], []
+        for entry in entries:
+            if entry.exchange == FALLBACK and not entry.is_checked:
+                self._uncounted.append(entry)
+                continue
+            for finding in entry.request_findings:
+                self._metrics.findings.labels(finding.rule).inc()
 
     def _session_of(self, entry: Entry | None) -> Session:
         sessions = self._services.sessions
@@ -221,6 +241,7 @@ class MeasuredApp:
 
     async def _send_metrics(self, request: HttpRequest) -> None:
         """Send all metrics in the format that the request accepts."""
+        self._count_findings()
         self._metrics.look_at_journals(self._services.sessions)
         accept = request.headers.get(b"accept", b"").decode("latin-1")
         encode, content_type = choose_encoder(accept)
