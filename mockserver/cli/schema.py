@@ -23,7 +23,7 @@ from mockserver.wire import json
 __all__ = ["schema"]
 
 #: Schemas of this project's own formats, the same in every profile.
-_PROJECT_SCHEMAS = ("exchange", "prices", "report", "verification")
+_PROJECT_SCHEMAS = ("exchange", "exchange_file", "prices", "report", "verification")
 
 
 def _complete_schemas(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -45,8 +45,8 @@ def _complete_schemas(context: click.Context, _: click.Parameter, incomplete: st
 def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) -> None:
     """Print a JSON Schema of a profile. Without NAME, list the schemas, or print all of them with --bundle.
 
-    exchange, prices, report and verification are this project's own formats. The schemas chat_… describe Chat
-    Completions and are the same in every profile.
+    exchange, exchange_file, prices, report and verification are this project's own formats. The schemas
+    chat_… describe Chat Completions and are the same in every profile.
     """
     if openapi is not None and (name is not None or bundle):
         exit_with_error("--openapi prints the whole document; do not combine it with NAME or --bundle", 2)
@@ -54,8 +54,10 @@ def schema(name: str | None, profile: str, bundle: bool, openapi: str | None) ->
         profile = resolve_profile_name(profile)
         if openapi is not None:
             _print_json(openapi_document(profile, openapi))
+        elif name == "exchange_file":
+            _print_json(_project_schema(name))
         elif name in _PROJECT_SCHEMAS:
-            sys.stdout.buffer.write((resources.data_folder("schemas") / f"{name}.json").read_bytes())
+            sys.stdout.buffer.write(_read_project_schema(name))
         elif name is not None:
             schemas = load_chat_schemas() if name in load_chat_schemas().names else load_schemas(profile)
             _print_json(schemas.document(name) if bundle else schemas.schema(name))
@@ -77,8 +79,26 @@ def _print_schema_names(schemas: ProfileSchemas) -> None:
     for name, each in load_chat_schemas().all_schemas().items():
         print(f"{name:48}{each['title']}")
     for name in _PROJECT_SCHEMAS:
-        document = json.loads((resources.data_folder("schemas") / f"{name}.json").read_bytes())
-        print(f"{name:48}{document['title']}")
+        print(f"{name:48}{_project_schema(name)['title']}")
+
+
+def _read_project_schema(name: str) -> bytes:
+    return (resources.data_folder("schemas") / f"{name}.json").read_bytes()
+
+
+def _project_schema(name: str) -> dict[str, Any]:
+    if name != "exchange_file":
+        schema: dict[str, Any] = json.loads(_read_project_schema(name))
+        return schema
+    exchange = _project_schema("exchange")
+    reference = {"$ref": "#/$defs/exchange"}
+    return {
+        "$schema": exchange.pop("$schema"),
+        "title": "an exchange file",
+        "description": "One exchange, or an array of them.",
+        "anyOf": [reference, {"type": "array", "items": reference}],
+        "$defs": {**exchange.pop("$defs"), "exchange": exchange},
+    }
 
 
 def _bundle_all(schemas: ProfileSchemas) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tests.cli.conftest import RunCli
         ("check --ignore seq-01", {name for name in load_all_rules() if name.startswith("SEQ-01")}),
         ("rules TXT", {name for name in load_all_rules() if name.startswith("TXT")}),
         ("verify --skip tool-w", {name for name in all_probes() if name.startswith("tool-w")}),
-        ("schema exch", {"exchange"}),
+        ("schema exch", {"exchange", "exchange_file"}),
         ("completion z", {"zsh"}),
         ("exchanges ", {"check", "new"}),
     ],

@@ -23,6 +23,7 @@ def test_schemas_are_listed(run_cli: RunCli) -> None:
         *load_schemas().all_schemas(),
         *load_chat_schemas().all_schemas(),
         "exchange",
+        "exchange_file",
         "prices",
         "report",
         "verification",
@@ -55,7 +56,7 @@ def test_a_bundle_is_self_contained(run_cli: RunCli) -> None:
         assert not validator.is_valid({**samples.response(), "status": 7})
 
 
-@pytest.mark.parametrize("name", ["exchange", "prices", "report"])
+@pytest.mark.parametrize("name", ["exchange", "exchange_file", "prices", "report"])
 def test_project_schemas(name: str, run_cli: RunCli) -> None:
     _, out, _ = run_cli("schema", name)
     jsonschema.Draft202012Validator.check_schema(json.loads(out))

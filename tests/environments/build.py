@@ -7,8 +7,9 @@ Each folder beside this script is one client environment, named like the folder 
 - `sdist.txt`: one source archive, unpacked; a test reads the files in it, nothing of it is installed
 
 `.environments/example-node` holds what `examples/node` needs, by that folder's lock.
-`.environments/wheelhouse` holds the wheels of `requirements/pytest.txt`, from which a test installs the
-package without a network. Everything is built once and again only when its lock or its tool has changed.
+`.environments/wheelhouse` holds the wheels of `requirements/pytest.txt` and `requirements/build.txt`, from which a test
+builds and installs the package without a network.
+Everything is built once and again only when its lock or its tool has changed.
 `make test` builds the environments of two SDKs, `make test-all` all of them; `make lock` refreshes the locks.
 """
 
@@ -62,7 +63,8 @@ class Environment:
 def defined_environments() -> Iterator[Environment]:
     """Every environment there is a definition of."""
     python = f"{sys.executable} {sys.version}"
-    yield Environment("wheelhouse", (ROOT / "requirements" / "pytest.txt",), python, build_wheelhouse)
+    wheels = tuple(ROOT / "requirements" / name for name in ("pytest.txt", "build.txt"))
+    yield Environment("wheelhouse", wheels, python, build_wheelhouse)
     for folder in sorted(each for each in DEFINITIONS.iterdir() if each.is_dir()):
         locked, packages, archive = (
             folder / name for name in ("requirements.txt", "package.json", "sdist.txt")
@@ -80,7 +82,8 @@ def defined_environments() -> Iterator[Environment]:
 
 
 def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:
-    run(*PIP, "wheel", "--no-deps", "--requirement", str(files[0]), "--wheel-dir", str(target))
+    requirements = [word for file in files for word in ("--requirement", str(file))]
+    run(*PIP, "wheel", "--no-deps", *requirements, "--wheel-dir", str(target))
 
 
 def build_python(target: Path, files: tuple[Path, ...]) -> None:
