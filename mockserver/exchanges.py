@@ -325,13 +325,21 @@ def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(pointer, f"cannot be decoded: {error}")
 
 
-def load_exchange_file(path: Path, find_more: FindMore = find_nothing) -> tuple[Exchange, ...]:
-    """Load a file of a folder, as `parse_exchanges` does. Raises InvalidExchange."""
+def load_exchange_file(
+    path: Path, find_more: FindMore = find_nothing, max_values: int | None = None
+) -> tuple[Exchange, ...]:
+    """Load a file of a folder, as `parse_exchanges` does. Raises InvalidExchange.
+
+    `max_values` is the largest number of JSON values in a file that is read while a server answers.
+    """
     try:
-        data = read_regular_file(path, MAX_FILE_BYTES)
+        data = to_utf8(read_regular_file(path, MAX_FILE_BYTES))
     except OSError as error:
         raise InvalidExchange(path.name, "", f"cannot be read: {error.strerror or error}") from None
-    return parse_exchanges(to_utf8(data), path.name, find_more)
+    if max_values is not None and json.measure(data).values > max_values:
+        reason = f"has more than {max_values:,} JSON values; split it, or restart the server to load it"
+        raise InvalidExchange(path.name, "", reason)
+    return parse_exchanges(data, path.name, find_more)
 
 
 def load_exchange_folder(

@@ -7,12 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from mockserver.errors import MockServerError
+from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, FindMore, find_nothing, load_exchange_file, load_exchange_folder
 
-__all__ = ["ExchangeFolder", "ExchangeReloader"]
+__all__ = ["MAX_RELOADED_VALUES", "ExchangeFolder", "ExchangeReloader"]
 
 T = TypeVar("T")
+
+#: JSON values of a file that is reloaded. No request is answered while its text is parsed, which takes up to 40 ms.
+MAX_RELOADED_VALUES = 100_000
+
+#: Problems that a log message lists.
+_MAX_LOGGED_PROBLEMS = 20
 
 
 class _FileState(NamedTuple):
@@ -46,10 +52,10 @@ class ExchangeFolder:
         self._file_states = file_states
         self._loaded = {path: each for path, each in self._loaded.items() if path in file_states}
         try:
-            exchanges = load_exchange_folder(self._folder, self._find_more, self._load_file)
+            exchanges = load_exchange_folder(self._folder, self._find_more, self._reload_file)
             apply(exchanges)
         except (MockServerError, OSError) as error:
-            return f"{self._folder}: not reloaded: {error}"
+            return f"{self._folder}: not reloaded: {_shorten(error)}"
         self.exchanges = exchanges
         return f"{self._folder}: reloaded {len(exchanges)} exchanges"
 
@@ -63,17 +69,31 @@ class ExchangeFolder:
             states[path] = _FileState(stat.st_mtime_ns, stat.st_size, stat.st_ino)
         return states
 
-    def _load_file(self, path: Path, find_more: FindMore) -> tuple[Exchange, ...]:
+    def _reload_file(self, path: Path, find_more: FindMore) -> tuple[Exchange, ...]:
+        return self._load_file(path, find_more, MAX_RELOADED_VALUES)
+
+    def _load_file(
+        self, path: Path, find_more: FindMore, max_values: int | None = None
+    ) -> tuple[Exchange, ...]:
         state = self._file_states.get(path)
         loaded = self._loaded.get(path)
         if loaded is not None and loaded[0] == state:
             return loaded[1]
-        exchanges = load_exchange_file(path, find_more)
+        exchanges = load_exchange_file(path, find_more, max_values)
         if (
             state is not None
         ):  # of before it was read: if it changes meanwhile, the next reload reads it again
             self._loaded[path] = state, exchanges
         return exchanges
+
+
+def _shorten(error: Exception) -> str:
+    """The message of an error, or the first problems of many."""
+    problems = error.problems if isinstance(error, InvalidExchange) else ()
+    if len(problems) <= _MAX_LOGGED_PROBLEMS:
+        return str(error)
+    shown = "\n".join(map(str, problems[:_MAX_LOGGED_PROBLEMS]))
+    return f"{shown}\nand {len(problems) - _MAX_LOGGED_PROBLEMS:,} more problems"
 
 
 class ExchangeReloader(Generic[T]):

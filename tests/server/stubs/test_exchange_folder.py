@@ -16,7 +16,7 @@ from mockserver.errors import InvalidExchange
 from mockserver.exchanges import MAX_FILE_BYTES, Exchange, FindMore, load_exchange_file
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs import exchange_folder
-from mockserver.server.stubs.exchange_folder import ExchangeFolder
+from mockserver.server.stubs.exchange_folder import MAX_RELOADED_VALUES, ExchangeFolder
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
 
@@ -99,6 +99,28 @@ def make_huge_file(path: Path) -> None:
         file.truncate(MAX_FILE_BYTES + 1)
 
 
+def test_a_file_of_too_many_values_is_loaded_at_the_start_only(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    folder = ExchangeFolder(tmp_path)
+    values = {"reply": "x", "request": {"model": "m", "input": [1] * MAX_RELOADED_VALUES}}
+    (tmp_path / "two.json").write_text(json.dumps(values))
+    message = folder.reload_if_changed(lambda _: pytest.fail("it was reloaded"))
+    assert "two.json: has more than 100,000 JSON values; split it, or restart" in message
+    again = ExchangeFolder(tmp_path)
+    assert len(again.exchanges) == 2
+    write(tmp_path, "one", "second")
+    assert again.reload_if_changed(lambda _: None) == f"{tmp_path}: reloaded 2 exchanges"
+
+
+def test_a_reload_logs_a_limited_number_of_problems(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    folder = ExchangeFolder(tmp_path)
+    (tmp_path / "two.json").write_text(json.dumps([{"reply": 7}] * 1000))
+    message = folder.reload_if_changed(lambda _: None)
+    assert len(message.splitlines()) == 21
+    assert message.endswith("\nand 980 more problems")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="makes pipes and sockets")
 @pytest.mark.parametrize(
     ("make", "reason"),
@@ -131,10 +153,10 @@ def test_server_answers_while_a_folder_is_reloaded(tmp_path: Path, monkeypatch: 
     write(tmp_path, "one", "first")
     reading, answered = threading.Event(), threading.Event()
 
-    def load_slowly(file: Path, find_more: FindMore) -> tuple[Exchange, ...]:
+    def load_slowly(file: Path, find_more: FindMore, max_values: int | None) -> tuple[Exchange, ...]:
         reading.set()
         assert answered.wait(60)
-        return load_exchange_file(file, find_more)
+        return load_exchange_file(file, find_more, max_values)
 
     with MockServer(exchanges=tmp_path) as server, server.httpx() as client:
         monkeypatch.setattr(exchange_folder, "load_exchange_file", load_slowly)
@@ -154,9 +176,9 @@ def test_a_reload_reads_only_the_files_that_have_changed(
     folder = ExchangeFolder(tmp_path)
     read: list[str] = []
 
-    def load_and_count(file: Path, find_more: FindMore) -> tuple[Exchange, ...]:
+    def load_and_count(file: Path, find_more: FindMore, max_values: int | None) -> tuple[Exchange, ...]:
         read.append(file.name)
-        return load_exchange_file(file, find_more)
+        return load_exchange_file(file, find_more, max_values)
 
     monkeypatch.setattr(exchange_folder, "load_exchange_file", load_and_count)
 
