@@ -30,7 +30,7 @@ repos:
 """
 
 #: What the archive of a release contains, and the hooks.
-FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".pre-commit-hooks.yaml")
+FILES = ("pyproject.toml", "hatch_build.py", "README.md", "CHANGELOG.md", "LICENSE", ".pre-commit-hooks.yaml")
 FOLDERS = ("mockserver", "schemas", "fixtures")
 
 
