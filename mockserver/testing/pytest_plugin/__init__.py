@@ -128,6 +128,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         load_live_settings(config, detect=False)
     if not hasattr(config, "workerinput"):
+        options.require_writable_reports(config)
         _warn_about_other_owners(config)
         config.pluginmanager.register(_RunReports(config), "mockserver-reports")
 

@@ -23,6 +23,7 @@ __all__ = [
     "record_mode",
     "report_path",
     "require_endpoint_for_recording",
+    "require_writable_reports",
     "skip_when_live",
 ]
 
@@ -220,6 +221,22 @@ def report_path(config: pytest.Config, name: str = "report") -> Path | None:
         return config.invocation_params.dir / path
     path = option_value(config, name)
     return config.rootpath / path if path else None
+
+
+def require_writable_reports(config: pytest.Config) -> None:
+    """Create the folders of the reports. Raises UsageError if one cannot be written, before any test runs."""
+    for name in ("report", "html"):
+        file = report_path(config, name)
+        if file is None:
+            continue
+        from mockserver.regular_files import require_writable
+
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            require_writable(file)
+        except OSError as error:
+            reason = error.strerror or error
+            raise pytest.UsageError(f"responses_{name}: cannot write {file}: {reason}") from None
 
 
 def marker_arguments(item: pytest.Item) -> dict[str, Any]:

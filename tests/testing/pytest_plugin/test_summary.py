@@ -142,4 +142,5 @@ def test_an_unwritable_report_is_a_usage_error(run: RunPytest, pytester: pytest.
     result = run("def test_it(ask):\n    ask()\n", "--responses-report=file/report.json", subprocess=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*responses_report: cannot write *file/report.json: *"])
+    result.stdout.no_fnmatch_line("*1 passed*")
     assert "Traceback" not in result.stderr.str()
