@@ -7,7 +7,7 @@ All of it comes from the schema: `title` names a value, `examples` show it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -87,14 +87,15 @@ def _count_values(value: Any, limit: int) -> int:
 
 def _reasons(error: Any, document: Mapping[str, Any]) -> Iterator[str]:
     *path, keyword = error.schema_path
-    schema = _resolve(document, path if isinstance(keyword, str) else path[:-1])
+    path = path if isinstance(keyword, str) else path[:-1]
+    schema = _resolve(document, path)
     if keyword == "additionalProperties":
         for name in error.kind.unexpected[:_MAX_PROBLEMS]:
             yield _unknown_member(name, schema, document)
         return
     describe = _DESCRIPTIONS.get(error.kind.name)
     expected = describe(error, schema) if describe else _truncate(error.message)
-    yield expected + (example_of(schema) or example_of(_enclosing_object(document, path)))
+    yield expected + _nearest_example(document, path)
 
 
 def _resolve(document: Mapping[str, Any], path: Iterable[Any]) -> Mapping[str, Any]:
@@ -104,10 +105,11 @@ def _resolve(document: Mapping[str, Any], path: Iterable[Any]) -> Mapping[str, A
     return schema if isinstance(schema, Mapping) else {}
 
 
-def _enclosing_object(document: Mapping[str, Any], path: list[Any]) -> Mapping[str, Any]:
-    """The schema of the object that has the member at a path of the schema."""
-    steps = [at for at, step in enumerate(path) if step == "properties"]
-    return _resolve(document, path[: steps[-1]]) if steps else {}
+def _nearest_example(document: Mapping[str, Any], path: list[Any]) -> str:
+    """The example of the schema at a path, or else of the nearest one around it, within its definition."""
+    shortest = 2 if path[:1] == ["$defs"] else 0
+    examples = (example_of(_resolve(document, path[:end])) for end in range(len(path), shortest - 1, -1))
+    return next(filter(None, examples), "")
 
 
 def _unknown_member(name: str, schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
@@ -119,12 +121,21 @@ def _unknown_member(name: str, schema: Mapping[str, Any], document: Mapping[str,
 
 
 def _owner(name: str, members: Mapping[str, Any], document: Mapping[str, Any]) -> str | None:
-    """The member whose own members include `name`."""
-    for owner, schema in members.items():
-        definition = schema.get("$ref", "").removeprefix("#/$defs/")
-        if name in document.get("$defs", {}).get(definition, {}).get("properties", ()):
-            return owner
-    return None
+    """The member whose own members include `name`, in all of its forms if possible."""
+    owners = {owner: _forms(schema, document) for owner, schema in members.items()}
+    in_all = (owner for owner, (first, *_) in owners.items() if name in first)
+    in_some = (owner for owner, forms in owners.items() if any(name in form for form in forms))
+    return next(chain(in_all, in_some), None)
+
+
+def _forms(schema: Mapping[str, Any], document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The members of an object, and those that it has in one of its forms only."""
+    definition = document.get("$defs", {}).get(schema.get("$ref", "").removeprefix("#/$defs/"), schema)
+    branches = [definition[branch] for branch in ("then", "else") if branch in definition]
+    return [
+        definition.get("properties", {}),
+        *(form for branch in branches for form in _forms(branch, document)),
+    ]
 
 
 def _wrong_type(error: Any, schema: Mapping[str, Any]) -> str:

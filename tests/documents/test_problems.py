@@ -30,6 +30,11 @@ PROBLEMS: list[tuple[Any, list[tuple[str, str]]]] = [
     ({"rply": "Hi"}, [("", "did you mean 'reply'?"), ("", 'example: {"reply":"Hello"}')]),
     ({"prompt": "Hi", "reply": "x"}, [("", "a stub has no member 'prompt'; it belongs in 'match'")]),
     ({"pace": "none", "reply": "x"}, [("", "it belongs in 'delivery'")]),
+    ({"error": "rate-limit"}, [("", "a stub has no member 'error'; it belongs in 'reply'")]),
+    (
+        {"reply": {"text": "x", "usage": {"input_tokens": "1"}}},
+        [("/reply/usage/input_tokens", '"1"; example: {"input_tokens":10')],
+    ),
     (
         {"reply": {"function_call": {"nam": "f", "arguments": []}}},
         [
@@ -38,7 +43,7 @@ PROBLEMS: list[tuple[Any, list[tuple[str, str]]]] = [
             ("/reply/function_call/arguments", 'a text or an object, not []; example: {"city":"Paris"}'),
         ],
     ),
-    ({"reply": {"text": "a", "chunks": ["b"]}}, [("/reply", "expected only one of text, chunks")]),
+    ({"reply": {"text": "a", "chunks": ["b"]}}, [("/reply", 'expected only one of text, chunks; example: {"text"')]),
     ({"reply": 3}, [("/reply", 'expected a text, a list or an object, not 3; example: "Hello"')]),
     ({"reply": []}, [("/reply", "expected a list with elements")]),
     ("Hello", [("", 'expected an object, not "Hello"; example: {"reply":"Hello"}')]),
@@ -117,7 +122,7 @@ EXPECTED = {
     "/reply/script/items/0/type": "has no tool 'web_serch'; did you mean 'web_search'?",
     "/reply/script/items/1": 'lacks one of text, chunks; example: {"type":"message","text":"Hello"}',
     "/reply/script/items/2/acton": "web_search has no member 'acton'; did you mean 'action'?",
-    "/reply/script/items/3/arguments": "arguments are not a JSON object",
+    "/reply/script/items/3/arguments": 'add "invalid": true; example: {"city": "Paris"}',
     "/reply/script/items/4": "no placeholder 'request.promt'; did you mean 'request.prompt'?",
     "/reply/fault": "did you mean 'stall'?",
     "/delivery/chunking": "chunking must be",

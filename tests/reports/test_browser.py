@@ -176,6 +176,26 @@ def test_keyboard_navigation(open_report: OpenReport) -> None:
 
 
 @pytest.mark.slow
+def test_hovering_shows_the_event(open_report: OpenReport) -> None:
+    tab = open_report(FILES)
+    for key in ("j", "Enter"):
+        tab.press(key)
+    tab.wait_until("document.querySelector('.exchange .inspector') !== null")
+    tab.evaluate("document.querySelector('.exchange .scroller').scrollIntoView({ block: 'center' })")
+    shown = []
+    for share in (0.05, 0.95):
+        x, y = tab.evaluate(
+            "(() => { const box = document.querySelector('.exchange .scroller').getBoundingClientRect();"
+            f" return [box.left + {share} * box.width, box.top + box.height / 2]; }})()"
+        )
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        shown.append(text_content(tab, ".exchange .event"))
+    assert '"response.created"' in shown[0]
+    assert '"response.completed"' in shown[1]
+
+
+@pytest.mark.slow
 def test_n_goes_to_the_next_finding(open_report: OpenReport) -> None:
     tab = open_report(FILES)
     rules = []

@@ -214,7 +214,7 @@ def _contract_problems(
         Problem(
             each.pointer.removeprefix("/output"),
             f"this reply violates the contract (use {spelling.violate} to do so on purpose): {each}; "
-            f"to send it as it is, add {spelling.invalid}",
+            f"to send it as it is, add {spelling.invalid}{_example_near(each.pointer, script, spelling)}",
         )
         for each in errors(check_response(body, profile_name))
     ]
@@ -223,6 +223,20 @@ def _contract_problems(
         if isinstance(item, ToolCall):
             found += _unknown_data(item, output[index], index, profile_name, spelling)
     return tuple(found)
+
+
+def _example_near(pointer: str, script: Script, spelling: Spelling) -> str:
+    """An example of the item at a pointer into a response."""
+    parts = parse_pointer(pointer)
+    item = script.items[int(parts[1])] if parts[:1] == ["output"] and len(parts) > 1 else None
+    if isinstance(item, ToolCall):
+        return f"; example: {_tool_example(item, spelling)}"
+    return '; example: {"city": "Paris"}' if isinstance(item, FunctionCall) else ""
+
+
+def _tool_example(call: ToolCall, spelling: Spelling) -> str:
+    written = f'ToolCall("{call.kind}", {{}})' if spelling.is_python else f'{{"type":"{call.kind}"}}'
+    return f"{written}, whose members are generated"
 
 
 #: Members of every tool's item, which the server sets.
@@ -236,7 +250,6 @@ def _unknown_data(
     from mockserver.contract.schema.registry import load_schemas
     from mockserver.contract.schema.validation import find_unknown_members
 
-    example = f'ToolCall("{call.kind}", {{}})' if spelling.is_python else f'{{"type":"{call.kind}"}}'
     for name in _GENERATED_MEMBERS:
         if name in call.data:
             yield Problem(f"/{index}/{name}", f"the server sets {name!r} of {call.kind}: leave it out")
@@ -248,7 +261,7 @@ def _unknown_data(
                 f"/{index}{each.pointer}",
                 f"{'/'.join([call.kind, *path])} has no member {name!r}{choose_from(name, known)}; "
                 f"to send it as it is, add {spelling.invalid}; "
-                f"example: {example}, whose members are generated",
+                f"example: {_tool_example(call, spelling)}",
             )
 
 
