@@ -35,7 +35,13 @@ from mockserver.server.chat.plan import ChatReplyPlan, ChatRequestPlan
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
-from mockserver.server.engine.selection import PendingReply, SelectedReply, is_repeatable, select_reply
+from mockserver.server.engine.selection import (
+    PendingReply,
+    SelectedReply,
+    find_reply,
+    is_repeatable,
+    select_reply,
+)
 from mockserver.server.engine.template_values import ReplySeed, count_input_tokens
 from mockserver.server.errors import ApiError, error_from_invalid_json
 from mockserver.server.large_bodies import digest_request, run_beside_loop
@@ -70,7 +76,7 @@ async def respond_chat(
     reply = request.reply
     if reply is None or scenario is not None:
         incoming = _in_context(session, request, headers)
-        selected = _select_reply(session, request, incoming, reply_seed, scenario)
+        selected = select_reply(session, incoming, _text_seed(session, request, reply_seed), scenario)
         if isinstance(selected, PendingReply):
             selected = await selected.wait(incoming, session)
         reply = _plan_reply(session, request, incoming, selected, scenario)
@@ -81,7 +87,9 @@ async def respond_chat(
     return _fill_in(session, request, reply, reply_seed)
 
 
-def respond_chat_at_once(session: Session, path: str, raw_body: bytes) -> RenderedReply | None:
+def respond_chat_at_once(
+    session: Session, path: str, headers: Mapping[bytes, bytes], raw_body: bytes
+) -> RenderedReply | None:
     """What `respond_chat` returns, if it need not wait, as `engine.pipeline.respond_at_once` does for Responses."""
     version = session.version + session.stubs.version
     request: ChatRequestPlan | None = session.plans.get(version, path, raw_body)
@@ -89,16 +97,18 @@ def respond_chat_at_once(session: Session, path: str, raw_body: bytes) -> Render
         request = _read_request(raw_body, path, session)
         session.plans.add(path, raw_body, request)
     reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
-    reply = request.reply
+    reply, stub = request.reply, None
     if reply is None:
-        incoming = _in_context(session, request, {})
-        selected = _select_reply(session, request, incoming, reply_seed, None)
+        incoming = _in_context(session, request, headers)
+        selected, stub = find_reply(session, incoming, _text_seed(session, request, reply_seed))
         if isinstance(selected, PendingReply):
             return None
         reply = _plan_reply(session, request, incoming, selected, None)
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
         return None
     session.count_occurrence(request.digest, reply_seed.occurrence)
+    if stub is not None:
+        session.stubs.count_call(stub)
     return _fill_in(session, request, reply, reply_seed)
 
 
@@ -128,16 +138,9 @@ def _in_context(
     return incoming._replace(raw_headers=headers, after=after)
 
 
-def _select_reply(
-    session: Session,
-    request: ChatRequestPlan,
-    incoming: IncomingRequest,
-    reply_seed: ReplySeed,
-    scenario: str | None,
-) -> SelectedReply | PendingReply:
-    # The seed of generated texts is the same as for the Responses form.
-    responses_seed = ReplySeed(session.ids, request.responses_digest, reply_seed.occurrence)
-    return select_reply(session, incoming, responses_seed, scenario)
+def _text_seed(session: Session, request: ChatRequestPlan, reply_seed: ReplySeed) -> ReplySeed:
+    """The seed of generated texts: the same as for the Responses form."""
+    return ReplySeed(session.ids, request.responses_digest, reply_seed.occurrence)
 
 
 def _plan_reply(

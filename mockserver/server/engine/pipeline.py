@@ -31,7 +31,13 @@ from mockserver.server.engine.rendered_replies import (
     render_exchange_reply,
     render_fault,
 )
-from mockserver.server.engine.selection import PendingReply, SelectedReply, is_repeatable, select_reply
+from mockserver.server.engine.selection import (
+    PendingReply,
+    SelectedReply,
+    find_reply,
+    is_repeatable,
+    select_reply,
+)
 from mockserver.server.engine.template_values import (
     ReplySeed,
     build_fixed_slots,
@@ -130,17 +136,19 @@ async def _store_turn(store: Store, facts: RequestFacts, record: ResponseRecord,
 
 
 def can_respond_at_once(session: Session) -> bool:
-    """Whether the bytes of a request and the earlier turn decide every reply in a session, and nothing counts it."""
+    """Whether the request and the earlier turn decide every reply in a session, however many came before."""
     return (
         session.limiter is None
         and session.shared_store is None
-        and session.stubs.is_empty
+        and session.stubs.are_plain
         and session.exchange_index.is_stateless
-        and not (session.strict or session.has_fallback)
+        and not session.has_fallback
     )
 
 
-def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: bytes) -> RenderedReply | None:
+def respond_at_once(
+    session: Session, store: MemoryStore, path: str, headers: Mapping[bytes, bytes], raw_body: bytes
+) -> RenderedReply | None:
     """What `respond` returns, if it need not wait: `can_respond_at_once`, and the request is small.
 
     None or ApiError if the reply is an error, has a delivery of its own or belongs to a conversation: then nothing
@@ -157,10 +165,10 @@ def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: b
             return None
         calls = _check_calls(raw_body, request, parent, session.profile)
     reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
-    reply = request.reply
+    reply, stub = request.reply, None
     if reply is None:
-        turn = _TurnContext(parent, _NO_HEADERS, None, False)
-        selected = select_reply(session, turn.describe(request), reply_seed)
+        turn = _TurnContext(parent, headers, None, False)
+        selected, stub = find_reply(session, turn.describe(request), reply_seed)
         if isinstance(selected, PendingReply):
             return None
         planned = _plan_reply(session, request, reply_seed, turn, selected)
@@ -170,6 +178,8 @@ def respond_at_once(session: Session, store: MemoryStore, path: str, raw_body: b
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
         return None
     session.count_occurrence(request.digest, reply_seed.occurrence)
+    if stub is not None:
+        session.stubs.count_call(stub)
     rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
     if facts.store:
         store.add(record)

@@ -30,7 +30,7 @@ from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 from mockserver.wire.masks import configured_masks
 
-__all__ = ["PendingReply", "SelectedReply", "is_repeatable", "select_reply"]
+__all__ = ["PendingReply", "SelectedReply", "find_reply", "is_repeatable", "select_reply"]
 
 #: Characters of a prompt that the error for an unmatched request repeats in its suggestion.
 _MAX_SUGGESTED_PROMPT = 200
@@ -77,6 +77,16 @@ def select_reply(
     else:
         selected = _reply_from_stub(session, stub, request, reply_seed)
     return selected if isinstance(selected, PendingReply) else _fill(selected, request, session)
+
+
+def find_reply(
+    session: Session, request: IncomingRequest, reply_seed: ReplySeed
+) -> tuple[SelectedReply | PendingReply, Stub | None]:
+    """Like `select_reply`, but the call of the stub, which is returned too, has yet to be counted."""
+    stub = session.stubs.find(request)
+    if stub is None:
+        return _fill(_fallback_reply(session, request, reply_seed), request, session), None
+    return _reply_from_stub(session, stub, request, reply_seed), stub
 
 
 def _fill(selected: SelectedReply, request: IncomingRequest, session: Session) -> SelectedReply:

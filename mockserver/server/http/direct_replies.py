@@ -7,7 +7,7 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from starlette.types import Scope
@@ -46,8 +46,8 @@ _REPLY_HEAD = _head_form(JSON_CONTENT_TYPE, b"content-length: %d")
 _STREAM_HEAD = _head_form(EVENT_STREAM_CONTENT_TYPE, b"transfer-encoding: chunked")
 
 
-Responder: TypeAlias = Callable[[Session, str, bytes], RenderedReply | None]
-"""Replies at once to a body for a path; None or ApiError, and nothing has changed, if the application has to reply."""
+Responder: TypeAlias = Callable[[Session, str, Mapping[bytes, bytes], bytes], RenderedReply | None]
+"""Replies at once to headers and body for a path. None or ApiError, and nothing changed: the application replies."""
 
 
 class KnownHead:
@@ -100,9 +100,11 @@ class DirectReplies:
         """Let a function reply to the POST requests for these paths."""
         self._responders.update(dict.fromkeys(paths, respond))
 
-    def _respond(self, session: Session, path: str, body: bytes) -> RenderedReply | None:
+    def _respond(
+        self, session: Session, path: str, headers: Mapping[bytes, bytes], body: bytes
+    ) -> RenderedReply | None:
         store = self._services.store
-        return respond_at_once(session, store, path, body) if type(store) is MemoryStore else None
+        return respond_at_once(session, store, path, headers, body) if type(store) is MemoryStore else None
 
     def find_head(self, head: bytes) -> KnownHead | None:
         """The head of these bytes; None if it was not added."""
@@ -146,7 +148,7 @@ class DirectReplies:
         try:
             services.hosts.check(headers, head.scope)
             services.keys.check(headers.get(b"authorization"), session.profile.wrong_key)
-            reply = self._responders[path](session, path, body)
+            reply = self._responders[path](session, path, headers, body)
         except ApiError:
             return None
         if reply is None:

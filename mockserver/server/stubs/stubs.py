@@ -163,6 +163,8 @@ class StubRegistry:
         self._next_position = 0
         self._scripts: dict[Script, Script] = {}
         self._lock = Lock()
+        self._special: set[str] = set()
+        """Names of the stubs that are not plain."""
         self.version = 0
         """Changes whenever a stub is added, removed, replaced, moved or may answer more or less often."""
 
@@ -178,6 +180,11 @@ class StubRegistry:
     def is_empty(self) -> bool:
         """Whether there are no stubs, exhausted ones included."""
         return not self._stubs
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether all stubs answer any number of requests with a script, and call no code of a test to match."""
+        return not self._special
 
     @property
     def all(self) -> tuple[Stub, ...]:
@@ -225,8 +232,21 @@ class StubRegistry:
         stub = self._stubs[definition.name] = stub_class(self, self._next_position, definition)
         self._next_position += 1
         self._index_stub(stub)
+        self._note_if_special(stub)
         self.version += 1
         return stub
+
+    def _note_if_special(self, stub: Stub) -> None:
+        definition = stub.definition
+        if (
+            definition.times is None
+            and isinstance(definition.reply, Script)
+            and definition.delivery is DEFAULT_DELIVERY
+            and definition.matcher.predicate is None
+        ):
+            self._special.discard(stub.name)
+        else:
+            self._special.add(stub.name)
 
     def take(self, request: IncomingRequest) -> Stub | None:
         """Take the stub that answers a request, and count the call; None if no stub matches."""
@@ -234,6 +254,19 @@ class StubRegistry:
             return None
         with self._lock:
             return self._count_call(self._index.first_match(request))
+
+    def find(self, request: IncomingRequest) -> Stub | None:
+        """Like `take`, but without counting the call."""
+        if not self._stubs:
+            return None
+        with self._lock:
+            return self._index.first_match(request)
+
+    def count_call(self, stub: Stub) -> None:
+        """Count the call of a stub that was found, if it has not been removed since."""
+        with self._lock:
+            if self._stubs.get(stub.name) is stub:
+                self._count_call(stub)
 
     @property
     def selectable_names(self) -> set[str]:
@@ -261,6 +294,8 @@ class StubRegistry:
                 )
             was_exhausted = stub.is_exhausted
             stub.set_times(times)
+            if self._stubs.get(stub.name) is stub:
+                self._note_if_special(stub)
             if stub.is_exhausted is not was_exhausted and self._stubs.get(stub.name) is stub:
                 self._unindex(stub)
                 self._index_stub(stub)
@@ -277,6 +312,7 @@ class StubRegistry:
             removed.release_replies()
             self._unindex(removed)
             del self._stubs[name]
+            self._special.discard(name)
             scenario = removed.definition.scenario
             if scenario and all(stub.definition.scenario != scenario for stub in self.all):
                 del self._scenarios[scenario]
@@ -321,10 +357,11 @@ class StubRegistry:
 
     def _set_all(self, stubs: Iterable[Stub]) -> None:
         self._stubs = {stub.name: stub for stub in stubs}
-        self._index, self._scenarios = MatcherIndex(), {}
+        self._index, self._scenarios, self._special = MatcherIndex(), {}, set()
         for position, stub in enumerate(self._stubs.values()):
             stub.position = position
             self._index_stub(stub)
+            self._note_if_special(stub)
         self._next_position = len(self._stubs)
         self.version += 1
 

@@ -181,6 +181,33 @@ def test_completions_and_journal_are_those_of_the_application(services: Services
     assert len(recorded[0]) == 2 * len(bodies)
 
 
+def test_stubs_answer_and_count_as_in_the_application(services: Services) -> None:
+    other = new_services()
+    for each in (services, other):
+        stubs = each.default_session.stubs
+        by_prompt, by_header = build_matcher(contains="moon"), build_matcher(header={"user-agent": "me"})
+        stubs.add(message_script("384,400 km"), matcher=by_prompt, times=None, name="near")
+        stubs.add(message_script("Hello, me."), matcher=by_header, times=None, name="agent")
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "How far is the moon?"}]}
+    requests: list[tuple[Any, str, str]] = [
+        (QUESTION, "", PATH),
+        ({**QUESTION, "input": "Hello"}, "", PATH),
+        ({**QUESTION, "input": "Hello"}, "user-agent: me\r\n", PATH),
+        (chat, "", CHAT_PATHS[0]),
+    ]
+    with connected(services) as whole, connected(other) as pieces:
+        for _ in range(3):
+            for body, head, path in requests:
+                expected = _without_date(pieces.send(body, head=head, path=path, in_pieces=True))
+                assert _without_date(whole.send(body, head=head, path=path)) == expected
+        services.default_session.stubs.all[0].times(10)
+        for _ in range(5):
+            whole.send(QUESTION)
+    counts = [[stub.call_count for stub in each.default_session.stubs.all] for each in (services, other)]
+    assert counts == [[10, 3], [6, 3]]
+    assert [each.exchange for each in list(services.default_session.journal)[-5:]] == ["near"] * 4 + [None]
+
+
 def test_head_and_body_may_come_apart(connection: Connection, services: Services) -> None:
     for _ in range(4):
         assert connection.send(QUESTION, in_pieces=True, pieces_at=(-len(json.dumps(QUESTION)),)).startswith(
