@@ -108,14 +108,18 @@ _CLIENTS_HEAD = """
 
 Measured with their defaults, in real time. Each cell has what the user of the client gets and the number of requests
 sent, with the finding if there is one. None brings an error or a warning: the SDKs retry 408, 409, 429 and 5xx twice,
-after half a second and a second less a quarter at most, or after Retry-After.
+after half a second and a second less a quarter at most, or after Retry-After. What a conversation repeats is up to
+their user, so there is no row about it; [RTY-002](rules.md#rty-002) says what they do with a Retry-After of minutes.
 """
 
 _CASES = {
     "error-500": "500 to every request",
+    "error-503": "503 to every request",
     "limit-429": "429 with `Retry-After: 2`, then a reply",
+    "limit-429-ms": "429 with `retry-after-ms: 1500`, then a reply",
+    "limit-429-twice": "429 with `Retry-After: 1`, twice, then a reply",
     "quota-429": "429 with `x-should-retry: false`",
-    "rejected-400": "400",
+    **{f"rejected-{status}": str(status) for status in (400, 401, 403, 404, 413, 422)},
     "failed-200": "200 with a failed response",
     "failed-200-stream": "the same in a stream",
     "stop": "a stream that the user closes; the connection was closed",

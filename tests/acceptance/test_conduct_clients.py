@@ -30,7 +30,12 @@ CLIENTS = {
     "openai-node 7": "node",
     "openai-node 6": "node-6",
 }
-CASES = ("error-500", "limit-429", "quota-429", "rejected-400", "failed-200", "failed-200-stream", "stop")
+REJECTIONS = (400, 401, 403, 404, 413, 422)
+CASES = (
+    *("error-500", "error-503", "limit-429", "limit-429-ms", "limit-429-twice", "quota-429"),
+    *(f"rejected-{status}" for status in REJECTIONS),
+    *("failed-200", "failed-200-stream", "stop"),
+)
 
 
 def prepare(session: MockSession, case: str) -> None:
@@ -38,16 +43,22 @@ def prepare(session: MockSession, case: str) -> None:
     match case:
         case "error-500":
             session.fail("internal-error").always()
+        case "error-503":
+            session.fail("http-status", status=503).always()
         case "limit-429":
             session.fail("rate-429", retry_after=2).then("Hello.")
+        case "limit-429-ms":
+            session.fail("rate-429", retry_after_ms=1500).then("Hello.")
+        case "limit-429-twice":
+            session.fail("rate-429", retry_after=1).times(2).then("Hello.")
         case "quota-429":
             session.fail("quota-429").always()
-        case "rejected-400":
-            session.fail("http-status", status=400).always()
         case "failed-200" | "failed-200-stream":
             session.fail("rate-limit").always()
-        case _:
+        case "stop":
             session.reply(chunks=["One ", "two ", "three."] * 300, pace="model:0,1").always()
+        case _:
+            session.fail("http-status", status=int(case.removeprefix("rejected-"))).always()
 
 
 def measure(client: str, folder: Path) -> dict[str, list[Any]]:
