@@ -124,9 +124,16 @@ def test_valid_elements_before_a_wrong_one_cost_little() -> None:
     assert check(2_000) - check(1_000) < 10 * 1_000
 
 
-def test_wrong_elements_after_the_first_cost_little() -> None:
+@pytest.mark.parametrize("where", ["input", "content", "output", "contents"])
+def test_wrong_elements_after_the_first_cost_little(where: str) -> None:
     def check(count: int) -> int:
-        body = json.dumps({"model": samples.REQUEST["model"], "input": [1] * count}).encode()
+        items: dict[str, Any] = {
+            "input": [1] * count,
+            "content": [{"role": "user", "content": [{}] * count}],
+            "output": [{"type": "function_call_output", "call_id": "c", "output": [{}] * count}],
+            "contents": [{"role": "user", "content": [{}] * 10}] * (count // 10),
+        }
+        body = json.dumps({"model": samples.REQUEST["model"], "input": items[where]}).encode()
         return python_calls(lambda: check_request(body))
 
     assert check(2_000) - check(1_000) < 20 * 1_000

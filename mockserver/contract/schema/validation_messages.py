@@ -68,7 +68,9 @@ class ViolationExplainer:
     """Explains what violates one schema; compiles the schemas of elements and members on first use."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
+        # jsonschema validates a schema that names its dialect with a validator of its own, which has no limits.
+        parts = {name: _without_dialect(part) for name, part in document.get("$defs", {}).items()}
+        self._document = {**_without_dialect(document), "$defs": parts}
         self._validators: dict[bytes, Validator] = {}
 
     def explain(self, value: Any) -> Violations:
@@ -82,6 +84,15 @@ class ViolationExplainer:
                 {"allOf": [schema], "$defs": self._document.get("$defs", {})}
             )
         return self._validators[key]
+
+
+def _without_dialect(schema: Any) -> Any:
+    """A schema without its `$schema`."""
+    return (
+        {name: each for name, each in schema.items() if name != "$schema"}
+        if isinstance(schema, dict)
+        else schema
+    )
 
 
 class _Explanation:
