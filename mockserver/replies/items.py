@@ -102,7 +102,8 @@ def _function_call_item(item: FunctionCall, context: ItemContext, status: str, a
 
 def _tool_call_item(item: ToolCall, context: ItemContext, status: str, data: Mapping[str, Any]) -> JSONObject:
     tool = context.profile.tools[item.kind]
-    members = {**data, "id": context.item_id, "status": status, "type": tool.item}
+    # What a test writes on purpose, as invalid content, is sent as it is.
+    members = {"id": context.item_id, "status": status, "type": tool.item, **data}
     if tool.lists_queries and isinstance(action := members.get("action"), dict):
         queries = action.get("queries") or [action.get("query", "")]
         members["action"] = dict(sorted({**action, "queries": queries}.items()))

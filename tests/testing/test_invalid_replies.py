@@ -78,6 +78,9 @@ def test_invalid_tool_data_is_not_completed(server: MockServer) -> None:
     server.reply(ToolCall("web_search", {"action": 1}), invalid=True)
     (item,) = ask(server).json()["output"]
     assert item["action"] == 1
+    written = {"id": "", "status": "broken", "type": "no_such_call", "action": None}
+    server.reply(ToolCall("web_search", written), invalid=True)
+    assert ask(server).json()["output"] == [written]
     server.reply({"body": {"object": "response", "output": "none"}, "invalid": True})
     reply = ask(server)
     assert (reply.json()["output"], reply.headers["x-mock-fault"]) == ("none", "invalid")
