@@ -7,6 +7,7 @@ engine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -36,6 +37,9 @@ _SPECIAL_PREFIX = b"x-mock-"
 _MAX_HEAD_BYTES = 4096
 _MAX_HEADS = 512
 
+#: In a head: the number by which the heads of a client differ.
+_CONTENT_LENGTH = re.compile(rb"\r\n(?i:content-length): ?([0-9]{1,8})(?=\r\n|\Z)")
+
 
 def _head_form(content_type: tuple[bytes, bytes], last: bytes) -> bytes:
     lines = b"HTTP/1.1 200 OK", b"%b: %b" % content_type, b"x-request-id: %b", b"date: %b", last
@@ -60,6 +64,12 @@ class KnownHead:
         self.headers = headers
         self.body_size = body_size
         self._record: RequestHead | None = None
+
+    def with_length(self, length: bytes) -> KnownHead:
+        """The head for a body of another length."""
+        field = (b"content-length", length)
+        header_list = [field if each[0] == field[0] else each for each in self.scope["headers"]]
+        return KnownHead({**self.scope, "headers": header_list}, dict(header_list), int(length))
 
     def record(self, secrets: tuple[str, ...], session: str, client: tuple[Any, ...] | None) -> RequestHead:
         """The head for the journal; requests that one connection sends in a row share it."""
@@ -93,6 +103,8 @@ class DirectReplies:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._heads: dict[bytes, KnownHead] = {}
+        self._heads_of_any_size: dict[bytes, KnownHead] = {}
+        """By their bytes without the length of the body."""
         self._responders: dict[str, Responder] = {}
         self.add_responder(services.default_session.profile.create_paths, self._respond)
 
@@ -107,8 +119,15 @@ class DirectReplies:
         return respond_at_once(session, store, path, headers, body) if type(store) is MemoryStore else None
 
     def find_head(self, head: bytes) -> KnownHead | None:
-        """The head of these bytes; None if it was not added."""
-        return self._heads.get(head)
+        """The head of these bytes; None if it was not added, not even with another length of the body."""
+        known = self._heads.get(head)
+        if known is None:
+            key, length = _take_out_length(head)
+            known = self._heads_of_any_size.get(key)
+            if known is not None:
+                known = known.with_length(length)
+                _add_head(self._heads, head, known)
+        return known
 
     def add_head(self, head: bytes, scope: Scope, body_size: int) -> None:
         """Remember the head of a whole request with a body of this size, if such requests may be plain."""
@@ -125,10 +144,11 @@ class DirectReplies:
             and _SPECIAL_HEADERS.isdisjoint(headers)
             and not any(name.startswith(_SPECIAL_PREFIX) for name in headers)
         ):
-            if len(self._heads) >= _MAX_HEADS:
-                self._heads.clear()
             own = {name: scope[name] for name in ("type", "method", "path", "headers")}
-            self._heads[head] = KnownHead(own, headers, body_size)
+            known = KnownHead(own, headers, body_size)
+            _add_head(self._heads, head, known)
+            if key := _take_out_length(head)[0]:
+                _add_head(self._heads_of_any_size, key, known)
 
     def reply_to(self, head: KnownHead, body: bytes, client: tuple[Any, ...] | None) -> DirectReply | None:
         """The reply to a request; None, and nothing has changed, if it is not plain."""
@@ -173,3 +193,15 @@ class DirectReplies:
             return DirectReply(_STREAM_HEAD % (reply.request_id.encode(), date), pieces, True, entry)
         values = reply.request_id.encode(), date, len(pieces[0])
         return DirectReply(_REPLY_HEAD % values, pieces, False, entry)
+
+
+def _take_out_length(head: bytes) -> tuple[bytes, bytes]:
+    """(a head without the length of the body, the length); nothing if it has none."""
+    length = _CONTENT_LENGTH.search(head)
+    return (b"", b"") if length is None else (head[: length.start(1)] + head[length.end(1) :], length[1])
+
+
+def _add_head(heads: dict[bytes, KnownHead], key: bytes, known: KnownHead) -> None:
+    if len(heads) >= _MAX_HEADS:
+        heads.clear()
+    heads[key] = known

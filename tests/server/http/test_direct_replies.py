@@ -208,6 +208,18 @@ def test_stubs_answer_and_count_as_in_the_application(services: Services) -> Non
     assert [each.exchange for each in list(services.default_session.journal)[-5:]] == ["near"] * 4 + [None]
 
 
+def test_heads_that_differ_in_the_length_of_the_body_are_known(
+    connection: Connection, services: Services
+) -> None:
+    for number in range(20):
+        question = {**QUESTION, "input": "far " * number + "?"}
+        reply = json.loads(connection.send(question).partition(b"\r\n\r\n")[2])
+        entry = services.default_session.journal.last
+        assert entry.json == question
+        assert entry.headers["content-length"] == str(len(json.dumps(question)))
+        assert json.loads(b"".join(entry.reply))["id"] == reply["id"]
+
+
 def test_head_and_body_may_come_apart(connection: Connection, services: Services) -> None:
     for _ in range(4):
         assert connection.send(QUESTION, in_pieces=True, pieces_at=(-len(json.dumps(QUESTION)),)).startswith(
