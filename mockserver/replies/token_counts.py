@@ -17,10 +17,19 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mockserver.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from mockserver.replies.vocabulary import Vocabulary
 
-__all__ = ["TOKEN_COUNTS", "count_tokens", "token_counts_in_force", "token_ends", "use_token_counts"]
+__all__ = [
+    "TOKEN_COUNTS",
+    "count_tokens",
+    "require_token_counts",
+    "token_counts_in_force",
+    "token_ends",
+    "use_token_counts",
+]
 
 #: What tokens are counted by: the estimate, or the vendor's vocabulary.
 TOKEN_COUNTS = ("estimate", "vendor")
@@ -135,6 +144,18 @@ def use_token_counts(choice: str) -> None:
     else:
         _vocabulary = None
     _count_tokens_cached.cache_clear()
+
+
+def require_token_counts(choice: str) -> None:
+    """Count by this one of `TOKEN_COUNTS`. Raises ConfigurationError if this process has counted by another."""
+    if choice == token_counts_in_force():
+        return
+    if _count_tokens_cached.cache_info().currsize:  # and others may keep these counts
+        raise ConfigurationError(
+            f"token_counts={choice!r}: this process has counted by {token_counts_in_force()!r} already;"
+            " set it for the first server"
+        )
+    use_token_counts(choice)
 
 
 def token_counts_in_force() -> str:

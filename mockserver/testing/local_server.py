@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from mockserver.errors import ConfigurationError, StartError
 from mockserver.network import is_loopback
 from mockserver.profiles import resolve_profile_name
+from mockserver.replies.token_counts import require_token_counts
 from mockserver.server.access import ApiKeys, listener_hosts
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.options import Delivery
@@ -203,6 +204,8 @@ def create_mock_server(
 
     With a fallback it has a key of its own by default, so that no other program can spend tokens.
     """
+    if "token_counts" in settings:
+        require_token_counts(settings["token_counts"])
     default_key = DEFAULT_API_KEY if fallback is None else f"{DEFAULT_API_KEY}-{token_hex(12)}"
     keys = as_tuple(settings.get("api_key", default_key)) or (default_key,)
     host = settings.get("host", "127.0.0.1")

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
+from mockserver.replies.token_counts import TOKEN_COUNTS
 from mockserver.settings import parse_body_size
 from mockserver.suggestions import choose_from
 
@@ -78,6 +79,9 @@ class ServerSettings(TypedDict, total=False):
     `max_output_tokens` of the request."""
     pauses: str
     """The clock of pauses in a reply: "machine", or "clock" for the server's, which tests advance."""
+    token_counts: str
+    """How tokens are counted: "estimate", or "vendor" for the vendor's vocabulary, which needs
+    `pip install 'responses-mockserver[tokenizer]'`. All servers of a process count alike, from the first one on."""
 
 
 _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -105,6 +109,7 @@ _SETTING_TYPES: Mapping[str, tuple[type, ...]] = {
     "chunking": (str,),
     "output_tokens": (int, str),
     "pauses": (str,),
+    "token_counts": (str,),
     "strict": (bool,),
 }
 
@@ -113,6 +118,7 @@ _SETTING_CHOICES: Mapping[str, tuple[str, ...]] = {
     "structured_output": ("ignore", "obey"),
     "function_arguments": ("deltas", "whole"),
     "pauses": ("machine", "clock"),
+    "token_counts": TOKEN_COUNTS,
 }
 
 

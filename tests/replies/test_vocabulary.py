@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,32 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     with pytest.raises(MissingPackage, match=r"tiktoken is not installed: pip install .*\[tokenizer\]"):
         use_token_counts("vendor")
+
+
+PROGRAM = """
+import httpx
+from mockserver import ConfigurationError, MockServer
+from mockserver.replies import vocabulary
+
+vocabulary.load_vocabulary = lambda: vocabulary.Vocabulary(len, lambda text: iter(range(1, len(text) + 1)))
+for choice in ("vendor", "vendor", None):
+    with MockServer(**{} if choice is None else {"token_counts": choice}) as server, server.httpx() as client:
+        server.reply("Hello!")
+        body = {"model": server.model, "input": "Hi"}
+        print(client.post("/responses", json=body).json()["usage"]["output_tokens"])
+        print(client.get(httpx.URL(server.base_url).join("/health")).json()["token_counts"])
+try:
+    MockServer(token_counts="estimate")
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def test_all_servers_of_a_process_count_alike() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines() == [
+        *("6", "vendor") * 3,
+        "token_counts='estimate': this process has counted by 'vendor' already; set it for the first server",
+    ], done.stderr
