@@ -25,7 +25,7 @@ from mockserver.contract.findings import Finding, errors
 from mockserver.contract.operations import body_schemas
 from mockserver.contract.rules import Report, make_finding
 from mockserver.contract.schema.registry import load_schemas
-from mockserver.contract.schema.validation import schema_findings
+from mockserver.contract.schema.validation import MAX_UNKNOWN_MEMBERS, schema_findings
 from mockserver.contract.schema.validation_messages import json_type
 from mockserver.contract.stream.event_sequence import EventSequenceChecker
 from mockserver.contract.stream.framing import ResponsesFramingChecker
@@ -182,7 +182,8 @@ def check_body(body: Body, schema_name: str, profile: str | Profile = DEFAULT_PR
     value, found = parse_body(body)
     if found and value is None:
         return found
-    found += schema_findings(load_schemas(profile.name), schema_name, value)
+    schemas = load_schemas(profile.name)
+    found += schema_findings(schemas, schema_name, value, max_unknown=MAX_UNKNOWN_MEMBERS)
     if isinstance(value, dict) and isinstance(value.get("data"), list) and "first_id" in value:
         found += _check_page(value, profile)
     return found

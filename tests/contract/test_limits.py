@@ -124,6 +124,15 @@ def test_valid_elements_before_a_wrong_one_cost_little() -> None:
     assert check(2_000) - check(1_000) < 10 * 1_000
 
 
+def test_wrong_parts_in_bodies_of_other_operations_cost_little() -> None:
+    def check(count: int) -> int:
+        body = json.dumps({"items": [{"type": "message", "role": "user", "content": [{}] * count}]}).encode()
+        return python_calls(lambda: check_body(body, "create_items", "qwen-2026-09"))
+
+    check(10)
+    assert check(20_000) - check(10_000) < 5 * 10_000
+
+
 @pytest.mark.parametrize("where", ["input", "content", "output", "contents"])
 def test_wrong_elements_after_the_first_cost_little(where: str) -> None:
     def check(count: int) -> int:

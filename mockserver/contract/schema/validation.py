@@ -20,6 +20,7 @@ from mockserver.suggestions import did_you_mean
 from mockserver.wire.json import format_pointer, parse_pointer
 
 __all__ = [
+    "MAX_UNKNOWN_MEMBERS",
     "UnknownMember",
     "UnknownMembers",
     "find_unknown_members",
@@ -29,8 +30,8 @@ __all__ = [
     "violation_findings",
 ]
 
-#: How many unknown members and types of a request are reported.
-_MAX_IN_REQUEST = 100
+#: How many unknown members and types are reported of a body that a server checks while others wait.
+MAX_UNKNOWN_MEMBERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +185,21 @@ def _is_extension(union: Any, kind: str) -> bool:
 
 
 def schema_findings(
-    schemas: ProfileSchemas, name: str, value: Any, *, event: int | None = None
+    schemas: ProfileSchemas,
+    name: str,
+    value: Any,
+    *,
+    event: int | None = None,
+    max_unknown: float = inf,
 ) -> list[Finding]:
-    """Check `value` against the schema `name`, for violations and unknown members; fast if there are none."""
+    """Check `value` against the schema `name`, for violations and unknown members; fast if there are none.
+
+    Beyond `max_unknown`, unknown members are counted.
+    """
     if schemas.is_closed_valid(name, value):
         return []
     return violation_findings(schemas, name, value, event) + unknown_member_findings(
-        schemas, name, value, event
+        schemas, name, value, event, max_unknown
     )
 
 
@@ -217,12 +226,9 @@ def unknown_request_member_findings(schemas: ProfileSchemas, name: str, value: A
     A server checks requests while others wait, so the number of findings is limited.
     """
     profile = schemas.profile
-    found, more = find_unknown_members(schemas, name, value, _MAX_IN_REQUEST)
+    found, more = find_unknown_members(schemas, name, value, MAX_UNKNOWN_MEMBERS)
     findings = [_with_suggestion(_unknown_member_finding(each, profile, None), each) for each in found]
-    if more:
-        message = f"and at least {more} more members or types that {profile} does not know"
-        findings.append(replace(make_finding("SCH-003", "", message), more=more))
-    return findings_for_profile(findings, profile)
+    return findings_for_profile([*findings, *_counted_finding(more, profile, None)], profile)
 
 
 def _with_suggestion(finding: Finding, unknown: UnknownMember) -> Finding:
@@ -231,17 +237,20 @@ def _with_suggestion(finding: Finding, unknown: UnknownMember) -> Finding:
 
 
 def unknown_member_findings(
-    schemas: ProfileSchemas, name: str, value: Any, event: int | None = None
+    schemas: ProfileSchemas, name: str, value: Any, event: int | None = None, limit: float = inf
 ) -> list[Finding]:
-    """Report members and types that the schema does not know, which are legal."""
+    """Report members and types that the schema does not know, which are legal; those beyond the limit are counted."""
     profile = schemas.profile
-    return findings_for_profile(
-        (
-            _unknown_member_finding(each, profile, event)
-            for each in find_unknown_members(schemas, name, value).found
-        ),
-        profile,
-    )
+    found, more = find_unknown_members(schemas, name, value, limit)
+    findings = (_unknown_member_finding(each, profile, event) for each in found)
+    return findings_for_profile([*findings, *_counted_finding(more, profile, event)], profile)
+
+
+def _counted_finding(more: int, profile: str, event: int | None) -> Iterator[Finding]:
+    """A finding for the unknown members that were only counted, if there are any."""
+    if more:
+        message = f"and at least {more} more members or types that {profile} does not know"
+        yield replace(make_finding("SCH-003", "", message, event=event), more=more)
 
 
 def _violation_finding(violation: SchemaViolation, event: int | None) -> Finding:
