@@ -34,7 +34,9 @@ class MemberLayout(NamedTuple):
         if not isinstance(value, dict):
             return value
         inner = {key: self.apply(key, each) for key, each in value.items()}
-        order = self.members.get(value.get("type", name), self.members.get(name))
+        kind = value.get("type", name)
+        # Invalid content may have anything for a type.
+        order = self.members.get(kind if isinstance(kind, str) else name, self.members.get(name))
         if order is None:
             return inner
         if not self.fill_missing:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,48 @@ def test_every_problem_of_a_document_is_reported_over_http(admin: Any) -> None: 
         reply = admin.request(method, path, json=WRONG)
         assert reply.status_code == 400
         require_all_problems(reply.json()["message"], "body", "this session uses qwen-2026-01")
+
+
+def values_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths to the values in a document."""
+    yield path
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for name, each in members:
+        yield from values_of(each, (*path, name))
+
+
+def with_value(document: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copied = copy.deepcopy(document)
+    inner = copied
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    return copied
+
+
+VALID = {
+    "match": {"prompt": {"matches": "a"}, "json_path": {"$.a": "b"}, "tools": ["web_search"]},
+    "reply": [
+        {"type": "web_search", "action": {"query": "x", "sources": [{"type": "url", "url": "u"}]}},
+        {"function_call": {"name": "f", "arguments": {"city": "Paris"}}},
+        "Hello",
+    ],
+    "delivery": {"fault": "stall", "pace": "none", "template": True},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", [VALID, WRONG, {"reply": {"error": {"name": "rate-429"}}}])
+def test_no_document_is_an_internal_error(admin: Any, document: Any) -> None:  # noqa: F811
+    values: list[Any] = [None, 3, "x", [], {}, ["x"], {"type": []}, {"matches": "["}]
+    for path in values_of(document):
+        for value in values:
+            reply = admin.post("/_mock/stubs", json=with_value(document, path, value))
+            assert reply.status_code in (200, 400), (path, value, reply.text)
 
 
 def test_every_problem_of_a_file_is_reported(run_cli: RunCli, tmp_path: Path) -> None:  # noqa: F811

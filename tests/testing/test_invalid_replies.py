@@ -250,6 +250,7 @@ def test_no_data_of_a_tool_is_an_internal_error(kind: str, stream: bool) -> None
         {"arguments": 3, "output": [], "name": None},
         {"code": None, "outputs": 5, "queries": {}, "results": "x", "urls": 1},
         {"id": 5, "status": [], "type": 3},
+        {"action": {"type": {}, "sources": [{"type": []}]}, "type": []},
     )
     with MockServer(profile="qwen-2026-09", model="any") as server:
         for data in wrong:
