@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.wire import json
-from mockserver.wire.content_encoding import decode_pieces
+from mockserver.wire.content_encoding import CODINGS, decode_pieces
 
 __all__ = ["ImportedStub", "cassette_entries", "imported_stubs", "parse_yaml"]
 
@@ -117,7 +117,7 @@ def _body_text(body: Any, coding: Any) -> str:
         if isinstance(body, dict):
             body = b64decode(body["base64_string"]) if "base64_string" in body else body.get("string")
         if isinstance(body, bytes):
-            codings = ("gzip",) if coding == "gzip" else ()
+            codings = (coding,) if coding in CODINGS else ()
             body = b"".join(decode_pieces(body, codings, _MAX_BODY_BYTES)).decode()
     except (MockServerError, TypeError, ValueError):
         return ""

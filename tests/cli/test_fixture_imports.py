@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from base64 import b64encode
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import yaml
 
 from mockserver import MockServer
 from tests.cli.conftest import RunCli
+
+brotli: Any = import_module("brotli")  # it has no type annotations
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 MODEL = "qwen3-max-2026-01-23"
@@ -161,6 +164,9 @@ CASSETTES = {
     "YAML of bytes": yaml.safe_dump(cassette(body={"string": BODY.encode()})),
     "compressed": yaml.safe_dump(
         cassette(body={"string": gzip.compress(BODY.encode())}, headers={"Content-Encoding": ["gzip"]})
+    ),
+    "brotli": yaml.safe_dump(
+        cassette(body={"string": brotli.compress(BODY.encode())}, headers={"Content-Encoding": ["br"]})
     ),
     "JSON": json.dumps(cassette(body={"string": BODY})),
 }
