@@ -16,16 +16,20 @@ from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import redact
 
-__all__ = ["render_entry_page"]
+__all__ = ["entry_details", "render_entry_page"]
 
 #: Stubs and exchanges to show for a request that none of them matched: the nearest ones.
 _MAX_NEAR_MISSES = 5
 
 
-def render_entry_page(session: Session, number: int, entry: Entry) -> str:
-    """A journal entry as an HTML page without keys."""
-    details = tuple((what, redact(value, entry.secrets)) for what, value in _details(session, entry) if value)
-    exchange = exchange_from_entry(entry, number, session.profile.name, details=details)
+def entry_details(session: Session, entry: Entry) -> tuple[tuple[str, str], ...]:
+    """What the server knows about a journal entry, without keys; call it in the event loop, which owns the session."""
+    return tuple((what, redact(value, entry.secrets)) for what, value in _details(session, entry) if value)
+
+
+def render_entry_page(profile: str, number: int, entry: Entry, details: tuple[tuple[str, str], ...]) -> str:
+    """A journal entry as an HTML page without keys, which takes seconds for a stream of megabytes."""
+    exchange = exchange_from_entry(entry, number, profile, details=details)
     return render_exchange_page(replace(exchange, rule_path=RULES_PATH))
 
 

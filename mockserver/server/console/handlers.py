@@ -22,7 +22,7 @@ from mockserver.reports.rule_page import render_rule_page
 from mockserver.server.admin import add_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.copied_requests import read_request
-from mockserver.server.console.exchange_pages import render_entry_page
+from mockserver.server.console.exchange_pages import entry_details, render_entry_page
 from mockserver.server.console.feed import send_feed
 from mockserver.server.console.snippets import SNIPPETS
 from mockserver.server.delivery.chunking import parse_chunking
@@ -147,8 +147,9 @@ async def _send_text(
 
 async def _exchange_page(request: HttpRequest) -> None:
     session, number, entry = _find_entry(request)
-    page = render_entry_page(session, number, entry).encode("utf-8", "replace")
-    await _send_text(request, 200, _CONTENT_TYPES["html"], page, _FRAME_POLICY)
+    details = entry_details(session, entry)
+    page = await to_thread.run_sync(render_entry_page, session.profile.name, number, entry, details)
+    await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode("utf-8", "replace"), _FRAME_POLICY)
 
 
 async def _rule_page(request: HttpRequest) -> None:

@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
@@ -19,7 +21,8 @@ from mockserver import MockServer
 from mockserver.contract.rules import load_rules
 from mockserver.exchanges import parse_exchange
 from mockserver.server.access import ApiKeys
-from mockserver.server.console import ConsoleAccess
+from mockserver.server.console import ConsoleAccess, handlers
+from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
@@ -337,6 +340,26 @@ def test_the_library_of_the_page_is_the_locked_one(tmp_path: Path) -> None:
 
     static = root / "mockserver" / "server" / "console" / "static"
     assert (tmp_path / "preact.js").read_bytes() == (static / "preact.js").read_bytes()
+
+
+def test_the_server_answers_while_it_renders_a_page(
+    browser: httpx.Client, stranger: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendering, answered = threading.Event(), threading.Event()
+
+    def render_slowly(*arguments: Any) -> str:
+        rendering.set()
+        assert answered.wait(60)
+        return render_entry_page(*arguments)
+
+    monkeypatch.setattr(handlers, "render_entry_page", render_slowly)
+    ask(stranger)
+    with ThreadPoolExecutor() as background:
+        page = background.submit(browser.get, "/_mock/console/exchanges/default/1", timeout=120)
+        assert rendering.wait(60)
+        assert ask(stranger).status_code == 200
+        answered.set()
+        assert "understood as" in page.result().text
 
 
 @pytest.mark.parametrize("number", ["0", "2", "x", "9" * 40])
