@@ -274,13 +274,13 @@ def serve(
     temporary_folders: list[Path] = []
     with ExitStack() as stack:
         try:
-            if settings["stop_with_stdin"]:
-                require_standard_input(settings["workers"])
             keys = read_api_keys(settings["api_key"], settings["api_key_env"])
             if settings["fallback"] and not keys:
                 keys = (new_api_key(),)
             require_key(host, has_key=bool(keys), remedy="add --api-key or --api-key-env")
             settings["workers"] = choose_worker_count({**settings, "report": report})
+            if settings["stop_with_stdin"]:
+                require_standard_input(settings["workers"])
             store = stack.enter_context(choose_store(settings, temporary_folders))
             stack.enter_context(share_metrics(settings, temporary_folders))
             with paused_collection():

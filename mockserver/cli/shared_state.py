@@ -57,7 +57,10 @@ def choose_worker_count(settings: Mapping[str, Any]) -> int:
     if count is not None:
         return count
     is_alone = (
-        settings["store"] == MEMORY or not hasattr(os, "fork") or _unshared_option(settings) is not None
+        settings["store"] == MEMORY
+        or settings.get("stop_with_stdin")
+        or not hasattr(os, "fork")
+        or _unshared_option(settings) is not None
     )
     return 1 if is_alone or not settings["load"] else min(_core_count(), MAX_WORKERS)
 

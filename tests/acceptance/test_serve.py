@@ -909,14 +909,17 @@ def test_the_server_stops_with_its_standard_input(tmp_path: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        wait_until((tmp_path / "url").exists, "the server's URL file")
-        with httpx.Client(trust_env=False) as client:
-            base_url = (tmp_path / "url").read_text()
-            assert client.get(httpx.URL(base_url).join("/health")).status_code == 200
+        try:
+            wait_until((tmp_path / "url").exists, "the server's URL file")
+            with httpx.Client(trust_env=False) as client:
+                base_url = (tmp_path / "url").read_text()
+                assert client.get(httpx.URL(base_url).join("/health")).status_code == 200
+                process.kill()
+                assert process.stdout.read().startswith("Serving ")  # ends when the server has closed it, too
+                with pytest.raises(httpx.ConnectError):
+                    client.get(httpx.URL(base_url).join("/health"))
+        finally:
             process.kill()
-            assert process.stdout.read().startswith("Serving ")  # ends when the server has closed it, too
-            with pytest.raises(httpx.ConnectError):
-                client.get(httpx.URL(base_url).join("/health"))
 
 
 def test_a_server_of_several_processes_cannot_stop_with_standard_input(run_serve: RunServe) -> None:
