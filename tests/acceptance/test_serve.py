@@ -922,6 +922,7 @@ def test_the_server_stops_with_its_standard_input(tmp_path: Path) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_server_of_several_processes_cannot_stop_with_standard_input(run_serve: RunServe) -> None:
     refused = run_serve("--stop-with-stdin", "--workers", "2")
     assert refused.returncode == 2

@@ -54,6 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_verdicts_and_severities_have_colours_on_a_terminal(folder: Path) -> None:
     shown = shown_on_terminal(folder, "check", "valid.json", "invalid.json")
     assert f"valid.json: {GREEN.format('valid')} (" in shown
