@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -123,6 +124,20 @@ def test_exchanges_that_count_are_refused_by_name(
     assert code == 2
     name = next(iter(members))
     assert err.startswith(f"mockserver: exchange 'one': its '{name}' does not work with --workers")
+
+
+def test_a_store_of_another_version_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    """Also one of a version before, which has no tables for counts."""
+    connection = sqlite3.connect(tmp_path / "store")
+    connection.executescript(
+        "PRAGMA application_id = 1836016491; PRAGMA user_version = 1; CREATE TABLE t (x)"
+    )
+    connection.close()
+    code, out, err = run_cli("serve", "--port", "0", *STORE)
+    assert (code, out) == (2, "")
+    assert err == (
+        "mockserver: --store sqlite:store cannot be used: a mockserver of another version wrote it (schema 1, not 2)\n"
+    )
 
 
 @pytest.mark.parametrize(
