@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 __all__ = ["ONLY_THIS_PLUGIN", "ONLY_THIS_PLUGIN_ENVIRONMENT", "run_pytest_process"]
 
 ONLY_THIS_PLUGIN = ("-p", "mockserver.testing.pytest_plugin")
-ONLY_THIS_PLUGIN_ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+ONLY_THIS_PLUGIN_ENVIRONMENT = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    # In each new folder Hypothesis derives its tables of characters again, too slowly for its own health check if
+    # the machine is busy.
+    "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(__file__).parents[1] / ".hypothesis"),
+}
 
 
 def run_pytest_process(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:

@@ -88,12 +88,17 @@ def test_a_server_process_is_recorded(tmp_path: Path) -> None:
         "with MockServer(seed=1) as server:\n"
         "    headers = {'authorization': 'Bearer sk-mock'}\n"
         f"    body = {{'model': '{MODEL}', 'input': 'hi', 'stream': True}}\n"
-        "    httpx.post(server.base_url + '/responses', json=body, headers=headers)\n"
+        "    with httpx.Client() as client:\n"
+        "        for _ in range(3):\n"
+        "            client.post(server.base_url + '/responses', json=body, headers=headers)\n"
     )
     environment = {**os.environ, traffic_recorder.SPOOL_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    (exchange,) = traffic_recorder.read_spool(tmp_path)
-    assert (exchange.status, exchange.is_complete) == (200, True)
-    assert exchange.body.startswith(b"id:1\n")
-    assert traffic_recorder.contract_problems(exchange) == []
+    exchanges = traffic_recorder.read_spool(tmp_path)
+    assert len(exchanges) == 3, "the server answers requests directly if it knows their head"
+    for exchange in exchanges:
+        assert (exchange.status, exchange.is_complete) == (200, True)
+        assert exchange.headers["content-type"] == "text/event-stream;charset=UTF-8"
+        assert exchange.body.startswith(b"id:1\n")
+        assert traffic_recorder.contract_problems(exchange) == []
     assert traffic_recorder.read_spool(tmp_path) == []

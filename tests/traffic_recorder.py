@@ -86,6 +86,33 @@ def record_application(application: Any, on_captured: Callable[[CapturedExchange
                 on_captured(exchange)
 
     application.__call__ = recorded
+    _record_direct_replies(on_captured)
+
+
+def _record_direct_replies(on_captured: Callable[[CapturedExchange], None]) -> None:
+    """Report what is answered without the application, too."""
+    from mockserver.server.http.direct_replies import DirectReplies, DirectReply, KnownHead
+
+    inner = DirectReplies.reply_to
+
+    def recorded(self: DirectReplies, head: KnownHead, body: bytes, client: Any) -> DirectReply | None:
+        reply = inner(self, head, body, client)
+        if reply is not None:
+            status_line, *lines = reply.head.decode("latin-1").split("\r\n")[:-2]
+            exchange = CapturedExchange(
+                head.scope["method"],
+                head.scope["path"],
+                request=body,
+                status=int(status_line.split()[1]),
+                headers=dict(line.split(": ", 1) for line in lines),
+                body=b"".join(reply.pieces),
+                is_complete=True,
+                profile=self._services.default_session.profile.name,
+            )
+            on_captured(exchange)
+        return reply
+
+    DirectReplies.reply_to = recorded  # type: ignore[method-assign]
 
 
 def _profile_of(application: Any, scope: Any) -> str:
