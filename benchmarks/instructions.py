@@ -40,6 +40,16 @@ _BASELINE = Path(__file__).with_name("instructions.json")
 _START_TIMEOUT_S = 300
 _WARM_UP = 40
 _IDLE_S = 1.0
+_LOG_DELAY_S = 3.0
+#: The server, with a log that is written once for all the counted requests: usually it is written every 20 ms, so a
+#: busy machine writes it more often.
+_SERVE = f"""
+from mockserver.cli import main
+from mockserver.server.http import access_log
+
+access_log._FLUSH_DELAY_SECONDS = {_LOG_DELAY_S}
+main()
+"""
 
 #: What can be counted, by name: that of the requests, and whether the server sends streams coalesced.
 KINDS = {
@@ -60,8 +70,12 @@ _TOLERANCE_OF_OTHER_BUILDS = 0.15
 class CountedServer:
     """A server under callgrind, and a connection to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url_file: Path, output: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], url_file: Path, output: Path, log_delay: float = 0
+    ) -> None:
+        """`log_delay` is how many seconds after a request the server writes its log line and those that wait."""
         self._process = process
+        self._log_delay = log_delay
         self._url_file = url_file
         self._output = output
         self._dump_count = 0
@@ -75,13 +89,20 @@ class CountedServer:
                 self._earlier_id = json.loads(self._send(connection, path, request_body("plain", -1)))["id"]
             for number in range(_WARM_UP):
                 self._send(connection, path, request_body(kind, number, self._earlier_id))
+            self._wait_for_log(time.monotonic())
             if self._idle_rate is None:
                 self._idle_rate = self._count_idle()
             started = self._zero()
             for number in range(_WARM_UP, _WARM_UP + requests):
                 self._send(connection, path, request_body(kind, number, self._earlier_id))
+            self._wait_for_log(started)
             idle = self._idle_rate * (time.monotonic() - started)
             return (self._dump() - idle) / requests
+
+    def _wait_for_log(self, since: float) -> None:
+        """Wait until the lines of requests that were sent since then, but no longer ago, are written at once."""
+        if self._log_delay:
+            time.sleep(max(0.0, since + self._log_delay - time.monotonic()) + _IDLE_S / 2)
 
     def _count_idle(self) -> float:
         """The instructions of a second without requests: timers run more often the busier the machine is."""
@@ -142,9 +163,9 @@ def _receive(connection: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def counted_server(
-    arguments: list[str], url_file: Path, environment: dict[str, str]
+    arguments: list[str], url_file: Path, environment: dict[str, str], log_delay: float = 0
 ) -> Iterator[CountedServer]:
-    """Run a Python program that writes its URL to a file, under callgrind."""
+    """Run a Python program that writes its URL to a file, under callgrind. `log_delay`: as of `CountedServer`."""
     output = url_file.with_suffix(".callgrind")
     # Addresses decide the order of some sets, and how dictionaries collide.
     fixed = ["setarch", "-R"] if _can_fix_addresses() else []
@@ -157,7 +178,7 @@ def counted_server(
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield CountedServer(server, url_file, output)
+        yield CountedServer(server, url_file, output, log_delay)
     finally:
         server.kill()
         server.wait()
@@ -186,9 +207,9 @@ def _our_server(
     url_file = folder / ("coalesced.url" if coalesced else "ours.url")
     # With a seed the ids and texts are the same in every run, and so is their length.
     chunking = ["--chunking", "coalesced"] if coalesced else []
-    serve = ["-m", "mockserver", "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
+    serve = ["-c", _SERVE, "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
     serve += [*chunking, *options]
-    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}) as server:
+    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}, _LOG_DELAY_S) as server:
         yield server
 
 
