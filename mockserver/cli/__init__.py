@@ -21,14 +21,25 @@ def main() -> None:
     _replace_closed_streams()
     _require_own_module()
     try:
+        _run_and_write()
+    finally:
+        # Of what is left in a buffer Python would make an error of its own when it exits, with status 120.
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _drop_output(2)
+
+
+def _run_and_write() -> None:
+    try:
         try:
             _run_command()
         finally:
-            sys.stdout.flush()  # Python would report an error of its own when it exits
+            sys.stdout.flush()
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
             raise
-        _drop_standard_output()
+        _drop_output(1)
         from mockserver.cli.errors import exit_with_error
 
         exit_with_error(f"cannot write to standard output: {error.strerror}", 2)
@@ -71,6 +82,6 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, open(handle, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-def _drop_standard_output() -> None:
-    """Send what is left in the buffer nowhere, so that it causes no second error at the exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _drop_output(number: int) -> None:
+    """Send what is left in the buffer of standard output or error nowhere, so that it causes no error at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -197,7 +197,7 @@ def test_mock_server_takes_a_host_with_a_key() -> None:
     [
         ["rules"],
         ["faults"],
-        ["check", "."],
+        ["check", "request.json"],
         ["serve", "--port", "0", "--url-file", "url"],
         ["serve", "--port", "0", "--url-file", "url", "--workers", "2"],
         ["serve", "--help"],
@@ -216,7 +216,7 @@ def test_a_full_disk_is_reported_in_one_line(
                 *(each.replace("{recordings}", str(recordings)) for each in command),
             ],
             cwd=tmp_path,
-            env=server_environment(DASHSCOPE_API_KEY=KEY),
+            env=server_environment(DASHSCOPE_API_KEY=KEY, PYTHONUNBUFFERED=""),
             stdin=subprocess.DEVNULL,
             stdout=full,
             stderr=subprocess.PIPE,

@@ -32,7 +32,8 @@ def run(command: str, redirection: str, folder: Path) -> tuple[int, str]:
     done = subprocess.run(
         ["/bin/sh", "-c", f'"$PYTHON" -m mockserver {command} {redirection}'],
         cwd=folder,
-        env={**os.environ, "PYTHON": sys.executable},
+        # A buffer of Python can hide what cannot be written until the exit.
+        env={**os.environ, "PYTHON": sys.executable, "PYTHONUNBUFFERED": ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
