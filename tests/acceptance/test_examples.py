@@ -113,6 +113,7 @@ def test_the_page_of_the_fastapi_example_shows_an_answer(
         )
         tab.wait_until("document.querySelector('#answer').textContent.startsWith('Hello! I am Qwen')")
         tab.wait_until("previous !== null")
+        assert tab.evaluate("document.querySelector('#answer').textContent").startswith("Hello! I am Qwen")
 
 
 def test_users_of_the_gateway_get_an_answer_though_the_model_is_busy(

@@ -295,6 +295,8 @@ def test_a_reload_reaches_all_workers_and_refuses_what_counts(
     wait_until(
         lambda: server.stderr_text.count("exchange 'two': its 'times' does not work") == 2, "both to refuse"
     )
+    replies = [post(server.base_url, {"input": "Hi"}).json() for _ in range(12)]
+    assert {each["output"][0]["content"][0]["text"] for each in replies} == {"Ho"}
 
 
 def test_a_conversation_continues_on_any_worker(start_server: StartServer) -> None:

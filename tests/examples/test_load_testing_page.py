@@ -29,7 +29,12 @@ def block(language: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_valid_options(command: str) -> None:
-    serve.make_context("serve", shlex.split(command.replace("\\\n", " "))[2:])
+    arguments = shlex.split(command.replace("\\\n", " "))[2:]
+    parsed = serve.make_context("serve", [*arguments])
+    given = {each.partition("=")[0] for each in arguments if each.startswith("--")}
+    names = {each.name for each in serve.params if given.intersection((*each.opts, *each.secondary_opts))}
+    assert len(names) == len(given)
+    assert all(parsed.params[str(name)] not in (None, ()) for name in names)
 
 
 def test_wrk_gets_replies(tmp_path: Path) -> None:
