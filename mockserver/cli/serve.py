@@ -44,7 +44,6 @@ from mockserver.cli.shared_state import (
     open_checked_store,
     removed_by_last_worker,
     require_shareable,
-    require_shareable_exchanges,
     share_metrics,
     shares_store,
     store_lines,
@@ -61,7 +60,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from mockserver.exchanges import Exchange
     from mockserver.server.console import ConsoleAccess
     from mockserver.server.http.access_log import LogFormat
     from mockserver.server.http.services import Services
@@ -378,7 +376,7 @@ def _require_token(token: str, source: str) -> str:
     return token
 
 
-def _exchange_reloader(services: Services, settings: Mapping[str, Any]) -> Callable[[], None] | None:
+def _exchange_reloader(services: Services) -> Callable[[], None] | None:
     """A function that reloads changed exchange files and logs it."""
     folder = services.exchange_folder
     if folder is None:
@@ -388,14 +386,8 @@ def _exchange_reloader(services: Services, settings: Mapping[str, Any]) -> Calla
 
     sessions = services.sessions
 
-    def prepare(exchanges: tuple[Exchange, ...]) -> dict[str, Session]:
-        prepared = sessions.prepare_exchanges(exchanges)
-        if shares_store(settings):
-            for each in prepared.values():
-                require_shareable_exchanges(each)
-        return prepared
-
-    return ExchangeReloader(folder, prepare, sessions.use_prepared_exchanges, services.access_log.add).start
+    prepare, use = sessions.prepare_exchanges, sessions.use_prepared_exchanges
+    return ExchangeReloader(folder, prepare, use, services.access_log.add).start
 
 
 def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
@@ -436,9 +428,10 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
     session.whole_arguments = settings["function_arguments"] == "whole"
     _configure_delivery_and_limits(session, settings)
     if shares_store(settings):
-        require_shareable(settings, session)
-        session.shared_store = open_checked_store(settings["store"], size)
-        session.shares_seed = settings["seed"] is not None
+        require_shareable(settings)
+        session.share_store(
+            open_checked_store(settings["store"], size), shares_seed=settings["seed"] is not None
+        )
     store: Store = session.shared_store or (MemoryStore(size) if size else MemoryStore())
     services = Services(
         default_session=session,
@@ -532,7 +525,7 @@ def _run_server(
             from mockserver.server.http.metrics import MeasuredApp
 
             app = MeasuredApp(app, services)
-        app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services, settings)
+        app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services)
         try:
             run_forever(app, listeners, on_start, on_tick, partial(_end_services, services), install_stop)
         finally:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from mockserver.errors import ConfigurationError, optional_packages
 
 if TYPE_CHECKING:
-    from mockserver.server.state.sessions import Session
     from mockserver.server.state.store import SharedStore
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "open_checked_store",
     "removed_by_last_worker",
     "require_shareable",
-    "require_shareable_exchanges",
     "share_metrics",
     "shares_store",
     "store_lines",
@@ -145,14 +143,13 @@ def share_metrics(settings: Mapping[str, Any], temporary_folders: list[Path]) ->
         yield
 
 
-def require_shareable(settings: Mapping[str, Any], session: Session) -> None:
+def require_shareable(settings: Mapping[str, Any]) -> None:
     """Raise ConfigurationError if an option has state that is not in the store."""
     option = _unshared_option(settings)
     if option is not None:
         name, state = option
         with_ = "--workers" if (settings["workers"] or 1) > 1 else "a shared --store"
         raise ConfigurationError(f"{name} does not work with {with_}: each process has {state} of its own")
-    require_shareable_exchanges(session)
 
 
 def _unshared_option(settings: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -162,17 +159,6 @@ def _unshared_option(settings: Mapping[str, Any]) -> tuple[str, str] | None:
             return f"--{name.replace('_', '-')}", state
     limits = (each for each in settings.get("limit") or () if each.startswith("concurrency"))
     return next(((f"--limit {each}", "open requests") for each in limits), None)
-
-
-def require_shareable_exchanges(session: Session) -> None:
-    """Raise ConfigurationError if one of a session's exchanges counts, which each process does for itself."""
-    for each in session.user_exchange_index.exchanges:
-        counted = {"times": each.times is not None, "scenario": each.scenario is not None}
-        for name in (name for name, is_counted in counted.items() if is_counted):
-            raise ConfigurationError(
-                f"exchange {each.name!r}: its {name!r} does not work with --workers, a shared --store, or --load"
-                " without --workers 1: each process counts for itself"
-            )
 
 
 def open_checked_store(url: str, size: int | None) -> SharedStore:

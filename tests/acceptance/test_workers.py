@@ -103,34 +103,54 @@ def test_a_worker_that_dies_is_replaced_and_its_responses_stay(start_server: Sta
 def exchange_bytes(base_url: str) -> list[bytes]:
     """What a server replies to requests whose order is determined, each over a connection of its own."""
     replies: list[httpx.Response] = []
-
-    def send(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        url, headers = f"{base_url}{path}", {"authorization": f"Bearer {KEY}"}
-        replies.append(httpx.post(url, json=body, headers=headers, trust_env=False))
-        return {} if body.get("stream") else replies[-1].json()
-
     request = {"model": MODEL, "input": "Hello!"}
-    conversation = send("/conversations", {"items": [{"role": "user", "content": "Hi"}]})["id"]
-    for _ in range(4):
-        earlier = send("/responses", request)["id"]
-        send("/responses", {**request, "stream": True})
-        send("/responses", {**request, "previous_response_id": earlier})
-        send("/responses", {**request, "conversation": conversation})
-        send("/responses", {**request, "model": "unknown"})
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, limits=limits, trust_env=False) as client:
+
+        def send(path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+            replies.append(client.post(f"{base_url}{path}", json=body, headers=headers))
+            return {} if body.get("stream") else replies[-1].json()
+
+        conversation = send("/conversations", {"items": [{"role": "user", "content": "Hi"}]})["id"]
+        for _ in range(4):
+            earlier = send("/responses", request)["id"]
+            send("/responses", {**request, "stream": True})
+            send("/responses", {**request, "previous_response_id": earlier})
+            send("/responses", {**request, "conversation": conversation})
+            send("/responses", {**request, "model": "unknown"})
+            send("/responses", {**request, "input": "Twice"})
+            send("/responses", {**request, "input": "Twice, then once", "stream": True})
+            send("/chat/completions", {"model": MODEL, "messages": [{"role": "user", "content": "Twice"}]})
+            send("/responses", request, **{"x-mock-scenario": "steps"})
     return [reply.headers["x-request-id"].encode() + reply.content for reply in replies]
+
+
+def write_limited_exchanges(folder: Path) -> None:
+    """Exchanges that answer a number of times, and a scenario of three replies."""
+    exchanges = [
+        *({"match": {"contains": "Twice"}, "times": 2, "reply": f"reply {number}"} for number in (1, 2)),
+        {"match": {"contains": "then once"}, "times": 1, "reply": "Once."},
+        {"match": "Twice", "reply": "From now on."},
+        {"scenario": "steps", "reply": "Step one."},
+        {"scenario": "steps", "times": 2, "reply": "Step two."},
+    ]
+    (folder / "exchanges.json").write_text(json.dumps(exchanges))
 
 
 @pytest.mark.parametrize("mode", slow_except(["sqlite"], ["sqlite", "redis", "load"]))
 def test_the_same_seed_gives_the_same_bytes_as_one_process(
-    mode: str, start_server: StartServer, request: pytest.FixtureRequest
+    mode: str, start_server: StartServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    options = ("--seed", "7", "--profile", "qwen-2026-05")
+    write_limited_exchanges(tmp_path)
+    options = ("--seed", "7", "--profile", "qwen-2026-05", "--exchanges", tmp_path, "--allow-mock-headers")
     shared = ("--load",) if mode == "load" else ("--workers", "2")
     if mode == "redis":
         shared += ("--store", request.getfixturevalue("redis").url)
     alone = exchange_bytes(start_server(*options).base_url)
     assert exchange_bytes(start_server(*options, *shared).base_url) == alone
     assert len(set(alone)) == len(alone)
+    texts = b"reply 1", b"reply 2", b"Once.", b"From now on.", b"Step one.", b"Step two.", b"no replies left"
+    assert [sum(text in each for each in alone) for text in texts] == [2, 2, 1, 5, 1, 2, 1]
 
 
 @pytest.mark.slow
@@ -281,7 +301,7 @@ def test_responses_outlive_the_server(start_server: StartServer, tmp_path: Path)
     assert texts == ["Hello!", first["output"][-1]["content"][0]["text"], "Go on."]
 
 
-def test_a_reload_reaches_all_workers_and_refuses_what_counts(
+def test_a_reload_reaches_all_workers_which_count_replies_together(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "exchanges"
@@ -291,12 +311,12 @@ def test_a_reload_reaches_all_workers_and_refuses_what_counts(
     server = start_server("--workers", "2", "--exchanges", folder)
     (folder / "one.json").write_text(json.dumps(exchange))
     wait_until(lambda: server.stderr_text.count("reloaded 1 exchanges") == 2, "both workers to reload")
-    (folder / "two.json").write_text(json.dumps({**exchange, "name": "two", "times": 1}))
-    wait_until(
-        lambda: server.stderr_text.count("exchange 'two': its 'times' does not work") == 2, "both to refuse"
-    )
-    replies = [post(server.base_url, {"input": "Hi"}).json() for _ in range(12)]
-    assert {each["output"][0]["content"][0]["text"] for each in replies} == {"Ho"}
+    for number, text in enumerate(["He", "Ha"], start=1):
+        (folder / "first.json").write_text(json.dumps({"match": "Hi", "times": 5, "reply": text}))
+        wait_until(lambda: server.stderr_text.count("reloaded 2 exchanges") == 2 * number, "the reload")  # noqa: B023
+        with ThreadPoolExecutor(4) as pool:
+            replies = [*pool.map(lambda _: post(server.base_url, {"input": "Hi"}).json(), range(12))]
+        assert Counter(each["output"][0]["content"][0]["text"] for each in replies) == {text: 5, "Ho": 7}
 
 
 def test_a_conversation_continues_on_any_worker(start_server: StartServer) -> None:

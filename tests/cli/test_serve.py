@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import sys
 from pathlib import Path
@@ -104,28 +103,6 @@ def test_state_that_processes_do_not_share_is_refused_by_name(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "members",
-    [{"times": 2}, {"scenario": "s"}],
-    ids=lambda members: next(iter(members)),
-)
-def test_exchanges_that_count_are_refused_by_name(
-    members: dict[str, object], run_cli: RunCli, tmp_path: Path
-) -> None:
-    exchange = {
-        "name": "one",
-        "match": {"prompt": "Hi"},
-        "reply": {"script": {"items": [{"type": "message", "text": "Ho"}]}},
-        **members,
-    }
-    (tmp_path / "exchanges").mkdir()
-    (tmp_path / "exchanges" / "one.json").write_text(json.dumps(exchange))
-    code, _, err = run_cli("serve", "--port", "0", "--exchanges", "exchanges", *WORKERS)
-    assert code == 2
-    name = next(iter(members))
-    assert err.startswith(f"mockserver: exchange 'one': its '{name}' does not work with --workers")
-
-
 def test_a_store_of_another_version_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     """Also one of a version before, which has no tables for counts."""
     connection = sqlite3.connect(tmp_path / "store")
@@ -136,7 +113,7 @@ def test_a_store_of_another_version_is_refused(run_cli: RunCli, tmp_path: Path) 
     code, out, err = run_cli("serve", "--port", "0", *STORE)
     assert (code, out) == (2, "")
     assert err == (
-        "mockserver: --store sqlite:store cannot be used: a mockserver of another version wrote it (schema 1, not 2)\n"
+        "mockserver: --store sqlite:store cannot be used: a mockserver of another version wrote it (schema 1, not 3)\n"
     )
 
 

@@ -36,7 +36,6 @@ from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
 from mockserver.server.engine.rendered_replies import RenderedReply, mark_invalid, mark_stub_error
 from mockserver.server.engine.selection import (
-    PendingReply,
     SelectedReply,
     find_reply,
     is_repeatable,
@@ -77,7 +76,7 @@ async def respond_chat(
     if reply is None or scenario is not None:
         incoming = _in_context(session, request, headers)
         selected = select_reply(session, incoming, _text_seed(session, request, reply_seed), scenario)
-        if isinstance(selected, PendingReply):
+        if not isinstance(selected, SelectedReply):
             selected = await selected.wait(incoming, session)
         reply = _plan_reply(session, request, incoming, selected, scenario)
     if limiter is not None:
@@ -101,7 +100,7 @@ def respond_chat_at_once(
     if reply is None:
         incoming = _in_context(session, request, headers)
         selected, stub = find_reply(session, incoming, _text_seed(session, request, reply_seed))
-        if isinstance(selected, PendingReply):
+        if not isinstance(selected, SelectedReply):
             return None
         reply = _plan_reply(session, request, incoming, selected, None)
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:

@@ -32,7 +32,6 @@ from mockserver.server.engine.rendered_replies import (
     render_fault,
 )
 from mockserver.server.engine.selection import (
-    PendingReply,
     SelectedReply,
     find_reply,
     is_repeatable,
@@ -121,7 +120,7 @@ async def _select_and_plan_reply(
 ) -> ReplyPlan | RenderedReply:
     incoming = turn.describe(request)
     selected = select_reply(session, incoming, reply_seed, turn.scenario)
-    if isinstance(selected, PendingReply):
+    if not isinstance(selected, SelectedReply):
         selected = await selected.wait(incoming, session)
     return _plan_reply(session, request, reply_seed, turn, selected)
 
@@ -169,7 +168,7 @@ def respond_at_once(
     if reply is None:
         turn = _TurnContext(parent, headers, None, False)
         selected, stub = find_reply(session, turn.describe(request), reply_seed)
-        if isinstance(selected, PendingReply):
+        if not isinstance(selected, SelectedReply):
             return None
         planned = _plan_reply(session, request, reply_seed, turn, selected)
         if isinstance(planned, RenderedReply):

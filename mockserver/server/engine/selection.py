@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from mockserver.errors import ConfigurationError, UnsatisfiableSchema
 from mockserver.replies.generated_scripts import (
@@ -23,6 +23,8 @@ from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
 from mockserver.server.request_facts import CallableFunction, RequestFacts
 from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.state.store import SharedStore
+from mockserver.server.stubs.exchange_index import ExchangeChoice
 from mockserver.server.stubs.exchange_replies import prepare_script
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.placeholders import fill_placeholders
@@ -46,7 +48,7 @@ _FEW_FUNCTIONS = 16
 _MAX_CALLS = 32
 
 
-class PendingReply(NamedTuple):
+class _PendingFunction(NamedTuple):
     """The reply of a function, which may take time and has not been called."""
 
     stub_name: str
@@ -66,6 +68,27 @@ class PendingReply(NamedTuple):
         )
 
 
+class _PendingExchange(NamedTuple):
+    """The reply of the first of several exchanges that has any left, which the store of several servers counts."""
+
+    store: SharedStore
+    counts: tuple[tuple[bytes, int], ...]
+    """Of each exchange the name of its count, and how often it answers."""
+    replies: tuple[SelectedReply, ...]
+    """The reply of each."""
+    otherwise: Callable[[], SelectedReply]
+    """The reply if they have none left; it may raise ApiError."""
+
+    async def wait(self, request: IncomingRequest, session: Session) -> SelectedReply:
+        """The reply, counted in the store."""
+        index = await self.store.take(session.name, self.counts)
+        return _fill(self.otherwise() if index is None else self.replies[index], request, session)
+
+
+PendingReply: TypeAlias = _PendingFunction | _PendingExchange
+"""A reply that has to be waited for."""
+
+
 def select_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, scenario: str | None = None
 ) -> SelectedReply | PendingReply:
@@ -76,16 +99,20 @@ def select_reply(
         selected = _fallback_reply(session, request, reply_seed)
     else:
         selected = _reply_from_stub(session, stub, request, reply_seed)
-    return selected if isinstance(selected, PendingReply) else _fill(selected, request, session)
+    return _fill(selected, request, session) if isinstance(selected, SelectedReply) else selected
 
 
 def find_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed
 ) -> tuple[SelectedReply | PendingReply, Stub | None]:
-    """Like `select_reply`, but the call of the stub, which is returned too, has yet to be counted."""
+    """Like `select_reply`, but the call of the stub, which is returned too, has yet to be counted.
+
+    Only for a session that shares no store with other servers.
+    """
     stub = session.stubs.find(request)
     if stub is None:
-        return _fill(_fallback_reply(session, request, reply_seed), request, session), None
+        selected: Any = _fallback_reply(session, request, reply_seed)  # not pending, as no store is shared
+        return _fill(selected, request, session), None
     return _reply_from_stub(session, stub, request, reply_seed), stub
 
 
@@ -123,7 +150,7 @@ def _reply_from_stub(
         return SelectedReply(stub.name, RequestedFault(definition.reply), definition.delivery)
     if isinstance(definition.reply, Script | RequestedFault | Mapping):
         return SelectedReply(stub.name, definition.reply, definition.delivery)
-    return PendingReply(stub.name, definition.reply, definition.delivery.hold)
+    return _PendingFunction(stub.name, definition.reply, definition.delivery.hold)
 
 
 def _reply_with_delivery(
@@ -132,12 +159,13 @@ def _reply_with_delivery(
     """The reply that would come without a stub, delivered as the stub says."""
     delivery = stub.definition.delivery
     try:
-        return SelectedReply(
-            stub.name, _fallback_reply(session, request, reply_seed, strict=False).reply, delivery
-        )
+        fallback = _fallback_reply(session, request, reply_seed, strict=False)
     except UnmatchedRequest as error:  # a live endpoint replies
         error.stub_name, error.delivery = stub.name, delivery
         raise
+    # Stubs need one process, and its exchanges do not wait.
+    assert isinstance(fallback, SelectedReply)  # noqa: S101
+    return SelectedReply(stub.name, fallback.reply, delivery)
 
 
 def _reply_by_name(
@@ -148,73 +176,72 @@ def _reply_by_name(
     if stub is not None:
         return _reply_from_stub(session, stub, request, reply_seed)
     exchange = None if name in session.stubs.selectable_names else session.exchange_index.take_by_name(name)
+    if isinstance(exchange, ExchangeChoice):
+        return _wait_for(exchange, session, lambda: _refuse_exhausted(session, name))
     if exchange is not None:
         return session.exchange_replies[exchange.name]
     known = session.stubs.selectable_names | session.exchange_index.selectable_names
     if name in known:
-        message = f"x-mock-scenario: {name} has no replies left."
-        raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"stubs: {session.stubs}")
+        _refuse_exhausted(session, name)
     choices = choose_from(name, sorted(known))
     message = f"x-mock-scenario: no stub, exchange or scenario {name[:_MAX_SHOWN_NAME]!r}{choices}"
     raise ApiError(400, "InvalidParameter", message)
 
 
+def _refuse_exhausted(session: Session, name: str) -> NoReturn:
+    message = f"x-mock-scenario: {name} has no replies left."
+    raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"stubs: {session.stubs}")
+
+
+def _wait_for(
+    choice: ExchangeChoice, session: Session, reply_without: Callable[[], SelectedReply]
+) -> _PendingExchange:
+    """The reply of one of several exchanges; `reply_without` replies if none of them does."""
+    store, replies = session.shared_store, session.exchange_replies
+    assert store is not None  # noqa: S101 - else the exchanges count for themselves
+    otherwise = None if choice.otherwise is None else replies[choice.otherwise.name]
+    return _PendingExchange(
+        store,
+        choice.counts,
+        tuple(replies[each.name] for each in choice.limited),
+        reply_without if otherwise is None else lambda: otherwise,
+    )
+
+
 def _fallback_reply(
     session: Session, request: IncomingRequest, reply_seed: ReplySeed, *, strict: bool = True
-) -> SelectedReply:
+) -> SelectedReply | _PendingExchange:
     """The reply to a request that no stub matches; UnmatchedRequest if the server is strict."""
     is_strict = strict and session.strict and (session.strict_from_start or len(session.stubs) > 0)
     stubs_only = is_strict or session.has_fallback
     index = session.user_exchange_index if stubs_only else session.exchange_index
     exchange = index.take(request)
     if exchange is not None:
-        return session.exchange_replies[exchange.name]
+        if not isinstance(exchange, ExchangeChoice):
+            return session.exchange_replies[exchange.name]
+        exhausted = frozenset(each.name for each in exchange.limited)
+        return _wait_for(
+            exchange,
+            session,
+            lambda: (
+                _refuse_unmatched(session, request, exhausted)
+                if stubs_only
+                else _generated_reply(session, request, reply_seed)
+            ),
+        )
     if stubs_only:
-        # The mock's own error: clients do not retry a 400.
-        raise UnmatchedRequest(
-            400, "UnplannedRequest", _unmatched_message(session, request), detail=f"stubs: {session.stubs}"
-        ).passed_on()
-    text_seed = text_seed_for(request.body, reply_seed, session)
-    script = _generate_script(request.facts, text_seed)
-    if session.output_length is not None:
-        script = _resize(script, session.output_length, request, text_seed)
-    return SelectedReply(None, script)
+        _refuse_unmatched(session, request)
+    return _generated_reply(session, request, reply_seed)
 
 
-def _resize(script: Script, length: OutputLength, request: IncomingRequest, text_seed: int) -> Script:
-    """The generated script in the length that the session asks for, if its message is not JSON."""
-    chosen = None if request.facts.output_schema is not None else length.choose(request.body, text_seed)
-    if chosen is None:
-        return script
-    tokens, variant = chosen
-    return resize_message(script, detect_language(request.facts.prompt), variant, tokens)
+def _refuse_unmatched(session: Session, request: IncomingRequest, exhausted: Container[str] = ()) -> NoReturn:
+    message = _unmatched_message(session, request, exhausted)
+    # The mock's own error: clients do not retry a 400.
+    raise UnmatchedRequest(400, "UnplannedRequest", message, detail=f"stubs: {session.stubs}").passed_on()
 
 
-def _unmatched_message(session: Session, request: IncomingRequest) -> str:
-    """Why a request is unmatched: the nearest miss, and a line of code that would answer it."""
-    stubs = session.stubs
-    if (
-        len(stubs)
-        and not session.user_exchange_index.exchanges
-        and all(each.is_exhausted for each in stubs.all)
-    ):
-        message = "No stub matches this request: all stubs are used up."
-    else:
-        message = "No stub matches this request."
-    candidates = [(f"{stub.name}, {stub}", differences) for stub, differences in stubs.near_misses(request)]
-    candidates += [
-        (f"the exchange {exchange.name}{f' in {exchange.file}' if exchange.file else ''}", differences)
-        for exchange, differences in session.user_exchange_index.near_misses(request)
-    ]
-    if candidates:
-        nearest, differences = min(candidates, key=lambda each: len(each[1]))
-        message += f" The nearest is {nearest}: {'; '.join(differences)}."
-    is_shown = len(request.prompt) <= _MAX_SUGGESTED_PROMPT and not configured_masks().cover_prompt
-    prompt = request.prompt if is_shown else ""
-    return f"{message} To answer it: {session.spelling.reply(prompt)}"
-
-
-def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
+def _generated_reply(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> SelectedReply:
+    facts, text_seed = request.facts, text_seed_for(request.body, reply_seed, session)
     functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
         script = generate_script(
@@ -230,14 +257,54 @@ def _generate_script(facts: RequestFacts, text_seed: int) -> Script:
         )
     except UnsatisfiableSchema as error:
         raise ApiError(400, "InvalidParameter", _unsatisfiable_message(functions, error)) from None
-    if functions and script.json_size > MAX_SCRIPT_BYTES:
-        names = "', '".join(each.name for each in functions)
-        raise ApiError(
-            400, "InvalidParameter", f"The function '{names}' requires arguments that are too large."
-        )
     if script.json_size > MAX_SCRIPT_BYTES:
-        raise ApiError(400, "InvalidParameter", "text.format requires a message that is too large.")
-    return script
+        raise ApiError(400, "InvalidParameter", _too_large_message(functions))
+    if session.output_length is not None:
+        script = _resize(script, session.output_length, request, text_seed)
+    return SelectedReply(None, script)
+
+
+def _too_large_message(functions: tuple[CallableFunction, ...]) -> str:
+    if not functions:
+        return "text.format requires a message that is too large."
+    names = "', '".join(each.name for each in functions)
+    return f"The function '{names}' requires arguments that are too large."
+
+
+def _resize(script: Script, length: OutputLength, request: IncomingRequest, text_seed: int) -> Script:
+    """The generated script in the length that the session asks for, if its message is not JSON."""
+    chosen = None if request.facts.output_schema is not None else length.choose(request.body, text_seed)
+    if chosen is None:
+        return script
+    tokens, variant = chosen
+    return resize_message(script, detect_language(request.facts.prompt), variant, tokens)
+
+
+def _unmatched_message(session: Session, request: IncomingRequest, exhausted: Container[str]) -> str:
+    """Why a request is unmatched: the nearest miss, and a line of code that would answer it.
+
+    `exhausted` has names of exchanges that other servers have used up.
+    """
+    stubs = session.stubs
+    if (
+        len(stubs)
+        and not session.user_exchange_index.exchanges
+        and all(each.is_exhausted for each in stubs.all)
+    ):
+        message = "No stub matches this request: all stubs are used up."
+    else:
+        message = "No stub matches this request."
+    candidates = [(f"{stub.name}, {stub}", differences) for stub, differences in stubs.near_misses(request)]
+    candidates += [
+        (f"the exchange {exchange.name}{f' in {exchange.file}' if exchange.file else ''}", differences)
+        for exchange, differences in session.user_exchange_index.near_misses(request, exhausted)
+    ]
+    if candidates:
+        nearest, differences = min(candidates, key=lambda each: len(each[1]))
+        message += f" The nearest is {nearest}: {'; '.join(differences)}."
+    is_shown = len(request.prompt) <= _MAX_SUGGESTED_PROMPT and not configured_masks().cover_prompt
+    prompt = request.prompt if is_shown else ""
+    return f"{message} To answer it: {session.spelling.reply(prompt)}"
 
 
 def _unsatisfiable_message(functions: tuple[CallableFunction, ...], error: UnsatisfiableSchema) -> str:

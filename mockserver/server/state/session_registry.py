@@ -203,8 +203,8 @@ class SessionRegistry:
             prepared = {**self.prepare_exchanges(user_exchanges), **prepared}
         for session in self:
             source = prepared[session.profile.name]
-            session.exchange_replies = source.exchange_replies
-            session.exchange_index, session.user_exchange_index = (
+            session.set_exchanges(
+                source.exchange_replies,
                 source.exchange_index.for_new_session(),
                 source.user_exchange_index.for_new_session(),
             )
@@ -254,9 +254,5 @@ def _switch_profile(
     )
     set_structured_output(source, session.structured_output)
     session.profile, session.rendering, session.models = source.profile, source.rendering, source.models
-    session.request_checker, session.exchange_index, session.user_exchange_index = (
-        source.request_checker,
-        source.exchange_index,
-        source.user_exchange_index,
-    )
-    session.exchange_replies = source.exchange_replies
+    session.request_checker = source.request_checker
+    session.set_exchanges(source.exchange_replies, source.exchange_index, source.user_exchange_index)

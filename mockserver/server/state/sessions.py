@@ -125,6 +125,23 @@ class Session:
         if name != "version":
             object.__setattr__(self, "version", getattr(self, "version", 0) + 1)
 
+    def share_store(self, store: SharedStore, *, shares_seed: bool) -> None:
+        """Count in a store of several servers what they count together."""
+        self.shared_store, self.shares_seed = store, shares_seed
+        self.set_exchanges(self.exchange_replies, self.exchange_index, self.user_exchange_index)
+
+    def set_exchanges(
+        self,
+        replies: Mapping[str, SelectedReply],
+        exchange_index: ExchangeIndex,
+        user_exchange_index: ExchangeIndex,
+    ) -> None:
+        """Replace the exchanges, and what they have counted."""
+        for each in (exchange_index, user_exchange_index):
+            each.counts_for_itself = self.shared_store is None
+        self.exchange_replies = replies
+        self.exchange_index, self.user_exchange_index = exchange_index, user_exchange_index
+
     def next_occurrence(self, digest: bytes) -> int:
         """Count a request and return how often one with this digest came before."""
         occurrence = self.occurrence_of(digest)
@@ -282,8 +299,4 @@ def use_exchanges(
             errors.append(explain_exchange(error, each, profile, session.rendering))
     if errors:
         raise InvalidExchange.combine(errors)
-    session.exchange_replies = replies
-    session.exchange_index, session.user_exchange_index = (
-        ExchangeIndex(unique, profile),
-        ExchangeIndex(user_exchanges, profile),
-    )
+    session.set_exchanges(replies, ExchangeIndex(unique, profile), ExchangeIndex(user_exchanges, profile))

@@ -228,6 +228,12 @@ class SharedStore(Store, Protocol):
     ) -> int | None:
         """Count a request unless it exceeds a quota; return the index of the first that it exceeds."""
 
+    async def take(self, session: str, counts: Sequence[tuple[bytes, int]]) -> int | None:
+        """Count the first of several things that has been counted less often than its number says.
+
+        Returns its index, or None if there is none left of any.
+        """
+
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         """Add tokens to the latest request that was admitted under this name."""
 

@@ -216,6 +216,25 @@ def test_servers_count_together_until_the_session_is_cleared(open_shared: Callab
     run(one, scenario)
 
 
+def test_servers_take_together_what_is_limited(open_shared: Callable[[], SharedStore]) -> None:
+    one, two = open_shared(), open_shared()
+    counts = [(b"\xff first", 3), (b"second", 2)]
+
+    async def scenario() -> None:
+        taken = [await store.take("s", counts) for store in (one, two)]
+        taken += await asyncio.gather(*[store.take("s", counts) for store in (one, two, one, two, one)])
+        assert sorted(map(str, taken)) == ["0", "0", "0", "1", "1", "None", "None"]
+        assert await two.take("s", counts) is None
+        assert await two.take("t", counts) == 0
+        assert await one.take("s", [*counts, (b"third", 1)]) == 2
+        assert await two.take("s", [(b"\xff first", 4)]) == 0
+        await two.clear("s")
+        assert await one.take("s", counts) == 0
+        await two.close()
+
+    run(one, scenario)
+
+
 def test_servers_admit_requests_together(open_shared: Callable[[], SharedStore]) -> None:
     """Two servers admit and refuse the same requests as one that counts in memory."""
     one, two, counter = open_shared(), open_shared(), UsageCounter()
@@ -303,7 +322,7 @@ def test_a_file_of_another_program_or_version_is_refused(tmp_path: Path, kind: s
             statements = {"version": "PRAGMA user_version = 99", "application": "CREATE TABLE t (x)"}
             connection.execute(statements[kind])
     store = open_shared_store(f"sqlite:{path}")
-    words = {"version": "schema 99, not 2", "application": "another program", "text": "not a database"}
+    words = {"version": "schema 99, not 3", "application": "another program", "text": "not a database"}
     with pytest.raises(StoreUnavailable) as raised:
         run(store, store.ready)
     assert words[kind] in raised.value.reason
@@ -323,7 +342,7 @@ def test_a_redis_database_of_another_version_is_refused(redis: RedisServer) -> N
     store = open_shared_store(redis.url)
     with pytest.raises(StoreUnavailable) as raised:
         run(store, store.ready)
-    assert "schema 99, not 2" in raised.value.reason
+    assert "schema 99, not 3" in raised.value.reason
     redis.run("DEL", "mockserver:schema")
     run(store, store.ready)
 

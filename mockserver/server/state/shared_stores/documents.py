@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 #: The version of the documents; servers that read different ones cannot share a store.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _ABSENT = b"null"
 

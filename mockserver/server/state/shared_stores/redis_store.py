@@ -8,6 +8,7 @@ Keys, with the number of times that the session was cleared as its generation:
     mockserver:SESSION:GENERATION:conversation:ID       without its items
     mockserver:SESSION:GENERATION:items:ID              list of the conversation's items
     mockserver:SESSION:GENERATION:count:DIGEST          how often a request came; expires 7 days after the last one
+    mockserver:SESSION:GENERATION:taken:NAME            replies of an exchange; expires 30 days after the last request
     mockserver:SESSION:GENERATION:usage:DIGEST:SECONDS  list of the requests of a key to a model, for rate limits
 
 Requests that are handled at the same time share a round trip. A server that does not answer within the time
@@ -146,6 +147,21 @@ local count = redis.call('INCR', ARGV[1])
 redis.call('EXPIRE', ARGV[1], ARGV[2])
 return count
 """
+
+#: Counts the first of ARGV[3], ARGV[5], … that was counted less often than the number behind it, and returns which.
+_TAKE = rb"""
+for at = 3, #ARGV, 2 do
+  local key = ARGV[1] .. ARGV[at]
+  local is_left = tonumber(redis.call('GET', key) or 0) < tonumber(ARGV[at + 1])
+  if is_left then redis.call('INCR', key) end
+  redis.call('EXPIRE', key, ARGV[2])
+  if is_left then return (at - 3) / 2 end
+end
+return -1
+"""
+
+#: Seconds for which `take` remembers a count: longer than responses, which volatile-ttl then drops before it.
+_TAKEN_SECONDS = b"2592000"
 
 #: Seconds for which a count is kept: as long as the responses with its ids.
 _COUNT_SECONDS = b"604800"
@@ -299,6 +315,16 @@ class RedisStore:
             return b"EVAL", _ADMIT, b"0", usage, repr(now).encode(), b"%d" % tokens, _USAGE_SECONDS, *limits
 
         index = int(await self._run_in_session(session, admit))
+        return None if index < 0 else index
+
+    async def take(self, session: str, counts: Sequence[tuple[bytes, int]]) -> int | None:
+        limits = [argument for name, limit in counts for argument in (name.hex().encode(), b"%d" % limit)]
+
+        def take(generation: bytes) -> _Command:
+            prefix = _key(session, generation, b"taken", "")
+            return b"EVAL", _TAKE, b"0", prefix, _TAKEN_SECONDS, *limits
+
+        index = int(await self._run_in_session(session, take))
         return None if index < 0 else index
 
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:

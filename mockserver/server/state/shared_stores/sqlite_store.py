@@ -33,6 +33,9 @@ _BUSY_SECONDS = 0.4
 #: Records that a server stores between two looks for records to drop.
 _PRUNE_EVERY = 256
 
+#: Things that `take` has counted, such as exchanges with `times`; the oldest of more are forgotten.
+_MAX_TAKEN = 1_000_000
+
 #: Marks the file as ours ("mock").
 _APPLICATION_ID = 0x6D6F636B
 
@@ -49,6 +52,10 @@ CREATE TABLE items (
 );
 CREATE INDEX items_of_conversation ON items (session, conversation);
 CREATE TABLE counts (
+    number INTEGER PRIMARY KEY, session TEXT NOT NULL, name BLOB NOT NULL, count INTEGER NOT NULL,
+    UNIQUE (session, name)
+);
+CREATE TABLE taken (
     number INTEGER PRIMARY KEY, session TEXT NOT NULL, name BLOB NOT NULL, count INTEGER NOT NULL,
     UNIQUE (session, name)
 );
@@ -172,6 +179,19 @@ class SqliteStore:
             )
         return None
 
+    async def take(self, session: str, counts: Sequence[tuple[bytes, int]]) -> int | None:
+        with self._transaction() as connection:
+            for index, (name, limit) in enumerate(counts):
+                taken = connection.execute(
+                    "INSERT INTO taken (session, name, count) VALUES (?, ?, 1)"
+                    " ON CONFLICT (session, name) DO UPDATE SET count = count + 1 WHERE count < ?",
+                    (session, name, limit),
+                )
+                if taken.rowcount:
+                    _keep_newest(connection, "taken", _MAX_TAKEN)
+                    return index
+        return None
+
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         with self._transaction() as connection:
             connection.execute(
@@ -182,7 +202,7 @@ class SqliteStore:
 
     async def clear(self, session: str) -> None:
         with self._transaction() as connection:
-            for table in ("responses", "conversations", "items", "counts", "admitted"):
+            for table in ("responses", "conversations", "items", "counts", "taken", "admitted"):
                 connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608 (ours)
 
     async def ready(self) -> None:
