@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,3 +43,30 @@ def nginx(folder: Path, site: str) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def load_balancer(folder: Path, server_ports: Iterable[int]) -> Iterator[int]:
+    """Run nginx in front of servers, which get requests at random; yields its port."""
+    port = free_port()
+    # By default nginx gives a replica nothing for ten seconds after a worker of it has died.
+    servers = " ".join(f"server 127.0.0.1:{each} max_fails=0;" for each in server_ports)
+    # In turn, clients that keep step would each get the same replica again and again.
+    upstream = f"upstream replicas {{ random; {servers} keepalive 64; }}"
+    location = (
+        "proxy_pass http://replicas; proxy_http_version 1.1; proxy_set_header Connection '';"
+        " proxy_set_header Host localhost; proxy_buffering off;"
+    )
+    site = f"{upstream} server {{ listen 127.0.0.1:{port}; location / {{ {location} }} }}"
+    with nginx(folder, site):
+        _await_port(port)
+        yield port
+
+
+def _await_port(port: int) -> None:
+    end = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        assert time.monotonic() < end, "nginx does not listen"
+        time.sleep(0.01)

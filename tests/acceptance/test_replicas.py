@@ -2,136 +2,113 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from mockserver.wire.sse import decode_frames
-from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
-from tests.acceptance.test_workers import added_tokens, worker_processes
-from tests.nginx import free_port, nginx
+from tests.acceptance.conftest import ServerProcess, StartServer, wait_until
+from tests.acceptance.test_workers import deterministic_options, exchange_bytes, worker_processes
+from tests.chains import Play, added_tokens, fetch_all, play_chains, turn_text
+from tests.nginx import load_balancer
 from tests.redis_server import RedisServer
+from tests.traffic_recorder import SPOOL_VARIABLE
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-TURNS, CLIENTS, CHAINS = 5, 8, 5
+CLIENTS, CONVERSATIONS, TURNS = 32, 2000, 5
 
 Balance = Callable[[Sequence[ServerProcess]], str]
 
 
 @pytest.fixture
 def balance(tmp_path: Path) -> Iterator[Balance]:
-    """Start nginx before servers, which get requests in turn; returns the base URL."""
+    """Start nginx before servers; returns the base URL."""
     with ExitStack() as stack:
 
         def start(servers: Sequence[ServerProcess]) -> str:
-            port = free_port()
-            # By default nginx gives a replica nothing for ten seconds after a worker of it has died.
-            addresses = " ".join(f"server 127.0.0.1:{server.address[1]} max_fails=0;" for server in servers)
-            site = (
-                f"upstream replicas {{ {addresses} }} server {{ listen 127.0.0.1:{port}; location / {{"
-                " proxy_pass http://replicas; proxy_set_header Host localhost; proxy_buffering off; } }"
-            )
-            stack.enter_context(nginx(tmp_path, site))
-            url = httpx.URL(servers[0].base_url).copy_with(port=port)
-            wait_until(lambda: answers(url), "nginx")
-            return str(url)
+            ports = [server.address[1] for server in servers]
+            port = stack.enter_context(load_balancer(tmp_path, ports))
+            return str(httpx.URL(servers[0].base_url).copy_with(port=port))
 
         yield start
 
 
-def answers(url: httpx.URL) -> bool:
-    try:
-        return httpx.get(url.join("/health"), trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+async def play_through_failures(base_url: str, play: Play, server: ServerProcess, redis: RedisServer) -> None:
+    """Play chains; in the middle a worker dies, then Redis, which starts again after clients have noticed."""
 
+    def fail() -> None:
+        half = len(play.chains) * TURNS // 2
+        wait_until(lambda: len(play.responses) >= half, "half of the responses", 300)
+        os.kill(min(worker_processes(server)), signal.SIGKILL)
+        redis.kill()
+        wait_until(lambda: play.retried["503"], "a 503")
+        redis.start()
 
-def new_client(base_url: str) -> httpx.Client:
-    headers = {"authorization": f"Bearer {KEY}"}
-    return httpx.Client(base_url=base_url, headers=headers, trust_env=False, timeout=60)
-
-
-def create(client: httpx.Client, turn: int, earlier: str | None, *, stream: bool) -> dict[str, Any] | int:
-    """The response, or the status of the error."""
-    body = {"model": MODEL, "input": f"This is turn {turn}.", "stream": stream}
-    reply = client.post("/responses", json=body | ({"previous_response_id": earlier} if earlier else {}))
-    if reply.status_code != 200:
-        return reply.status_code
-    if not stream:
-        response: dict[str, Any] = reply.json()
-        return response
-    events = [json.loads(frame.data or "") for frame in decode_frames(reply.content)]
-    assert events[-1]["type"] == "response.completed"
-    completed: dict[str, Any] = events[-1]["response"]
-    return completed
-
-
-def play_chains(base_url: str, acknowledged: list[list[dict[str, Any]]]) -> None:
-    """Play chains like a client that tries again what failed, and add what was acknowledged."""
-    with new_client(base_url) as client:
-        for number in range(CHAINS):
-            chain: list[dict[str, Any]] = []
-            acknowledged.append(chain)
-            end = time.monotonic() + 120
-            while len(chain) < TURNS:
-                assert time.monotonic() < end, "the chain does not go on"
-                earlier = chain[-1]["id"] if chain else None
-                try:
-                    response = create(client, len(chain), earlier, stream=number % 2 == 1)
-                except httpx.TransportError:
-                    response = 502
-                if isinstance(response, int):
-                    assert response in (502, 503), f"status {response} for a response that was acknowledged"
-                    time.sleep(0.05)
-                else:
-                    chain.append(response)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(play_chains(base_url, play, turns=TURNS, clients=CLIENTS))
+        group.create_task(asyncio.to_thread(fail))
 
 
 def test_nothing_acknowledged_is_lost_if_a_worker_and_redis_die(
     start_server: StartServer, balance: Balance, redis: RedisServer
 ) -> None:
     options = ("--profile", "qwen-2026-05", "--workers", "2", "--store", redis.url, "--quiet")
-    replicas = [start_server(*options) for _ in range(2)]
+    # The recorder checks what one replica sends; the other one runs without it, as users run it.
+    replicas = [start_server(*options), start_server(*options, env={SPOOL_VARIABLE: ""})]
     base_url = balance(replicas)
-    chains: list[list[dict[str, Any]]] = []
+    play = Play([[] for _ in range(CONVERSATIONS)])
+    asyncio.run(play_through_failures(base_url, play, replicas[0], redis))
+    assert replicas[0].stderr_text.count("SIGKILL; a new one takes its place") == 1
+    assert not play.refused
+    assert {len(chain) for chain in play.chains} == {TURNS}
+    responses = {f"/responses/{response['id']}": response for response in play.responses}
+    assert len(responses) == CONVERSATIONS * TURNS
 
-    def responses() -> list[dict[str, Any]]:
-        return [response for chain in list(chains) for response in list(chain)]
+    assert len({chain[0]["usage"]["input_tokens"] for chain in play.chains}) == 1
+    assert len(set.union(*map(added_tokens, play.chains))) == 1
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        running = [pool.submit(play_chains, base_url, chains) for _ in range(CLIENTS)]
-        wait_until(lambda: len(responses()) > CLIENTS * CHAINS, "a fifth of the responses")
-        os.kill(min(worker_processes(replicas[0])), signal.SIGKILL)
-        redis.kill()
-        redis.start()
-        for each in running:
-            each.result()
-    assert len(responses()) == len({response["id"] for response in responses()}) == CLIENTS * CHAINS * TURNS
-    assert len(set.union(*map(added_tokens, chains))) == 1
-    with new_client(base_url) as client:
-        for response in responses():
-            assert client.get(f"/responses/{response['id']}").json() == response
-        for chain in chains:
-            items = client.get(f"/responses/{chain[-1]['id']}/input_items?limit=100").json()["data"]
-            assert sum(item["role"] == "user" for item in items if item["type"] == "message") == TURNS
+    replies = asyncio.run(fetch_all(base_url, responses, clients=CLIENTS))
+    assert {path: json.loads(reply.body) for path, reply in replies.items()} == responses
+    inputs = {
+        f"/responses/{chain[-1]['id']}/input_items?limit=100&order=asc": [
+            turn_text(number, turn) for turn in range(TURNS)
+        ]
+        for number, chain in enumerate(play.chains)
+    }
+    replies = asyncio.run(fetch_all(base_url, inputs, clients=CLIENTS))
+    assert {path: user_texts(reply.body) for path, reply in replies.items()} == inputs
 
 
-def test_replicas_without_a_shared_store_lose_turns(start_server: StartServer, balance: Balance) -> None:
+def user_texts(item_list: bytes) -> list[str]:
+    """What the user said, of a list of items."""
+    items = [item for item in json.loads(item_list)["data"] if item["type"] == "message"]
+    return [part["text"] for item in items if item["role"] == "user" for part in item["content"]]
+
+
+def test_replicas_without_a_shared_store_refuse_chained_turns(
+    start_server: StartServer, balance: Balance
+) -> None:
     base_url = balance([start_server("--quiet") for _ in range(2)])
-    with new_client(base_url) as client:
-        outcomes = []
-        for _ in range(20):
-            first = create(client, 0, None, stream=False)
-            assert isinstance(first, dict)
-            outcomes.append(create(client, 1, first["id"], stream=False))
-    assert outcomes.count(400) >= 10
+    play = Play([[] for _ in range(100)])
+    asyncio.run(play_chains(base_url, play, turns=TURNS, clients=CLIENTS))
+    assert not play.retried
+    assert len(play.refused) >= play.attempts / 3
+    for refusal in play.refused:
+        assert refusal.status == 400
+        assert "previous_response_id" in json.loads(refusal.body)["message"]
+
+
+def test_the_same_seed_gives_the_same_bytes_as_one_process(
+    start_server: StartServer, balance: Balance, redis: RedisServer, tmp_path: Path
+) -> None:
+    options = deterministic_options(tmp_path)
+    shared = (*options, "--workers", "2", "--store", redis.url)
+    base_url = balance([start_server(*shared) for _ in range(2)])
+    assert exchange_bytes(base_url) == exchange_bytes(start_server(*options).base_url)

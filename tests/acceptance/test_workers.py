@@ -13,7 +13,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
+from tests.chains import added_tokens
 from tests.marks import slow_except
 from tests.redis_server import RedisServer
 
@@ -62,12 +62,6 @@ def worker_processes(server: ServerProcess) -> set[int]:
         return set()
 
 
-def added_tokens(chain: list[dict[str, Any]]) -> set[int]:
-    """How many tokens each turn adds to the context of the turn before."""
-    usages = [response["usage"] for response in chain]
-    return {after["input_tokens"] - before["total_tokens"] for before, after in pairwise(usages)}
-
-
 def test_chains_continue_on_any_worker(start_server: StartServer) -> None:
     server = start_server("--workers", "2")
     chains: list[list[dict[str, Any]]] = []
@@ -104,6 +98,8 @@ def exchange_bytes(base_url: str) -> list[bytes]:
     """What a server replies to requests whose order is determined, each over a connection of its own."""
     replies: list[httpx.Response] = []
     request = {"model": MODEL, "input": "Hello!"}
+    with_tool = {**request, "tools": [{"type": "function", "name": "get_time", "parameters": {}}]}
+    chat_stream = {"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
     limits = httpx.Limits(max_keepalive_connections=0)
     with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, limits=limits, trust_env=False) as client:
 
@@ -116,17 +112,22 @@ def exchange_bytes(base_url: str) -> list[bytes]:
             earlier = send("/responses", request)["id"]
             send("/responses", {**request, "stream": True})
             send("/responses", {**request, "previous_response_id": earlier})
+            send("/responses", {**request, "previous_response_id": earlier, "stream": True})
             send("/responses", {**request, "conversation": conversation})
             send("/responses", {**request, "model": "unknown"})
             send("/responses", {**request, "input": "Twice"})
             send("/responses", {**request, "input": "Twice, then once", "stream": True})
+            call = send("/responses", with_tool)
+            output = {"type": "function_call_output", "call_id": call["output"][-1]["call_id"], "output": "9"}
+            send("/responses", {**with_tool, "input": [output], "previous_response_id": call["id"]})
             send("/chat/completions", {"model": MODEL, "messages": [{"role": "user", "content": "Twice"}]})
+            send("/chat/completions", chat_stream)
             send("/responses", request, **{"x-mock-scenario": "steps"})
     return [reply.headers["x-request-id"].encode() + reply.content for reply in replies]
 
 
-def write_limited_exchanges(folder: Path) -> None:
-    """Exchanges that answer a number of times, and a scenario of three replies."""
+def deterministic_options(folder: Path) -> tuple[str | Path, ...]:
+    """Options for `exchange_bytes`: a seed, and exchanges that answer a number of times or in a scenario."""
     exchanges = [
         *({"match": {"contains": "Twice"}, "times": 2, "reply": f"reply {number}"} for number in (1, 2)),
         {"match": {"contains": "then once"}, "times": 1, "reply": "Once."},
@@ -134,18 +135,18 @@ def write_limited_exchanges(folder: Path) -> None:
         {"scenario": "steps", "reply": "Step one."},
         {"scenario": "steps", "times": 2, "reply": "Step two."},
     ]
+    folder = folder / "exchanges"
+    folder.mkdir()
     (folder / "exchanges.json").write_text(json.dumps(exchanges))
+    return "--seed", "7", "--profile", "qwen-2026-05", "--exchanges", folder, "--allow-mock-headers"
 
 
-@pytest.mark.parametrize("mode", slow_except(["sqlite"], ["sqlite", "redis", "load"]))
+@pytest.mark.parametrize("mode", slow_except(["workers"], ["workers", "load"]))
 def test_the_same_seed_gives_the_same_bytes_as_one_process(
-    mode: str, start_server: StartServer, tmp_path: Path, request: pytest.FixtureRequest
+    mode: str, start_server: StartServer, tmp_path: Path
 ) -> None:
-    write_limited_exchanges(tmp_path)
-    options = ("--seed", "7", "--profile", "qwen-2026-05", "--exchanges", tmp_path, "--allow-mock-headers")
+    options = deterministic_options(tmp_path)
     shared = ("--load",) if mode == "load" else ("--workers", "2")
-    if mode == "redis":
-        shared += ("--store", request.getfixturevalue("redis").url)
     alone = exchange_bytes(start_server(*options).base_url)
     assert exchange_bytes(start_server(*options, *shared).base_url) == alone
     assert len(set(alone)) == len(alone)
