@@ -6,10 +6,12 @@ the process at once, and a power failure after the next checkpoint (WAL, `synchr
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockserver.server.state.shared_stores.documents import (
@@ -82,6 +84,7 @@ class SqliteStore:
         self._path = path
         self._max_records = max_records
         self._connection: sqlite3.Connection | None = None
+        self._opened_file: tuple[int, int] | None = None
         self._puts = self._counts = 0
 
     async def put(self, record: ResponseRecord) -> None:
@@ -210,6 +213,9 @@ class SqliteStore:
             connection.execute("INSERT OR REPLACE INTO checks VALUES (1, ?)", (time.time(),))
 
     async def close(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -243,14 +249,16 @@ class SqliteStore:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """The connection; StoreUnavailable if SQLite fails, and then the next use opens the file again."""
         try:
+            if self._connection is not None and _identify(self._path) != self._opened_file:
+                # It was removed or replaced. SQLite would write to a file that no other server finds.
+                self._close()
             if self._connection is None:
                 self._connection = self._open()
+                self._opened_file = _identify(self._path)
             yield self._connection
         except sqlite3.Error as error:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            raise StoreUnavailable(str(error)) from None
+            self._close()
+            raise StoreUnavailable(_explain(error, Path(self._path))) from None
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -264,6 +272,27 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+
+def _identify(path: str) -> tuple[int, int] | None:
+    """What tells a file from another one at the same path; None: there is none."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 (each request needs it, and a Path takes twice as long)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _explain(error: sqlite3.Error, path: Path) -> str:
+    """Why SQLite failed, also if it only says that it cannot open or write the file."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            return f"{error}: there is no such folder"
+        for each in (folder, path):
+            if not os.access(each, os.W_OK) and each.exists():
+                return f"{error}: {'the folder' if each is folder else 'it'} is not writable"
+    return str(error)
 
 
 def _require_tables(connection: sqlite3.Connection) -> None:
