@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.acceptance.conftest import (
     server_environment,
     wait_until,
 )
+from tests.marks import slow_except
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -129,21 +131,73 @@ def test_processes_with_a_shared_folder_report_their_sum(start_server: StartServ
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
-def test_workers_report_the_sum_and_the_time_of_their_store(start_server: StartServer) -> None:
-    server = start_server("--metrics", "--workers", "2", "--quiet")
-    for _ in range(12):
-        # A connection of its own, which either worker may accept.
-        reply = httpx.post(
-            f"{server.base_url}/responses",
-            headers={"authorization": f"Bearer {KEY}"},
-            json={"model": MODEL, "input": "Hello"},
+@pytest.mark.parametrize("mode", slow_except(["workers"], ["workers", "store"]))
+def test_workers_and_servers_with_a_store_report_every_metric(
+    mode: str, start_server: StartServer, tmp_path: Path
+) -> None:
+    exchange = {"match": "Once", "times": 1, "reply": "Here you are."}
+    (tmp_path / "exchanges").mkdir()
+    (tmp_path / "exchanges" / "once.json").write_text(json.dumps(exchange))
+    shared = ("--workers", "2") if mode == "workers" else ("--store", f"sqlite:{tmp_path}/store")
+    options = (
+        "--exchanges",
+        tmp_path / "exchanges",
+        "--limit",
+        "tokens=1000000",
+        "--profile",
+        "qwen-2026-05",
+    )
+    server = start_server("--metrics", "--quiet", "--seed", "7", "--allow-mock-headers", *options, *shared)
+    body = {"model": MODEL, "input": "Hello"}
+    # Each request has a connection of its own, which either worker may accept.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(
+        base_url=server.base_url, headers={"authorization": f"Bearer {KEY}"}, limits=limits, trust_env=False
+    ) as client:
+        replies = [client.post("/responses", json=body) for _ in range(6)]
+        replies += [client.post("/responses", json={**body, "stream": True}) for _ in range(4)]
+        replies += [client.post("/responses", json={**body, "input": "Once"}) for _ in range(2)]
+        replies.append(client.post("/responses", json={**body, "temperature": "hot"}))
+        replies.append(client.post("/responses", json=body, headers={"x-mock-fault": "rate-429"}))
+        replies.append(client.get(f"/responses/{replies[0].json()['id']}"))
+        assert [each.status_code for each in replies] == [200] * 12 + [400, 429, 200]
+        stalled = client.stream(
+            "POST", "/responses", json={**body, "stream": True}, headers={"x-mock-fault": "stall"}
         )
-        assert reply.status_code == 200
-    for _ in range(4):
+        with stalled as reply:
+            assert reply.status_code == 200
+            wait_until(lambda: scrape(server)["mockserver_open_streams{}"] == 1, "the stream is open")
+    wait_until(
+        lambda: scrape(server)["mockserver_journal_entries{}"] == 16, "every worker to report its journal"
+    )
+    create, profile = "operation=createResponse", "profile=qwen-2026-05"
+    for _ in range(3):  # whichever worker replies
         samples = scrape(server)
-        assert sum(requests(samples).values()) == 12
-        assert samples["mockserver_store_seconds_count{operation=put}"] == 12
-        assert samples["mockserver_store_seconds_sum{operation=put}"] > 0
+        assert requests(samples) == {
+            f"{{{create},{profile},status=200,stream=false}}": 8,
+            f"{{{create},{profile},status=200,stream=true}}": 5,
+            f"{{{create},{profile},status=400,stream=false}}": 1,
+            f"{{{create},{profile},status=429,stream=false}}": 1,
+            f"{{operation=retrieveResponse,{profile},status=200,stream=false}}": 1,
+        }
+        assert samples["mockserver_findings_total{rule=REQ-001}"] == 1
+        faults = [samples[f"mockserver_faults_total{{fault={name}}}"] for name in ("rate-429", "stall")]
+        assert faults == [1, 1]
+        assert samples["mockserver_open_streams{}"] == 0
+        assert samples["mockserver_journal_bytes{}"] > 1000
+        for name in ("time_to_first_byte", "request_duration"):
+            histogram = f"mockserver_{name}_seconds"
+            counts = [
+                samples[f"{histogram}_count{{{create},stream={stream}}}"] for stream in ("false", "true")
+            ]
+            assert counts == [10, 5]
+            assert samples[f"{histogram}_bucket{{le=+Inf,{create},stream=true}}"] == 5
+            assert samples[f"{histogram}_sum{{{create},stream=true}}"] > 0
+        store = "mockserver_store_seconds"
+        operations = {"put": 13, "admit": 13, "add_tokens": 13, "take": 2, "get": 1}
+        assert {name: samples[f"{store}_count{{operation={name}}}"] for name in operations} == operations
+        assert samples[f"{store}_count{{operation=count}}"] >= 13  # also for the ids of errors
+        assert all(samples[f"{store}_sum{{operation={name}}}"] > 0 for name in (*operations, "count"))
     assert server.stop() in (0, -15)
 
 
