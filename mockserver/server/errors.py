@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
+from mockserver.slow_imports import require_import
 from mockserver.wire import json
 
 __all__ = [
@@ -143,6 +144,7 @@ def error_from_invalid_json(error: InvalidJSON, body: bytes) -> ApiError:
     because the journal cannot tell it from a body that was not read.
     """
     # The whole checker: only for a body that is not JSON.
+    require_import("mockserver.contract.check")
     from mockserver.contract.check import check_json_text
 
     message = f"Required body invalid, please check the request body format. The body is not JSON: {error}."

@@ -1,4 +1,4 @@
-"""Large bodies are read in a worker thread, so that the other requests need not wait.
+"""What takes long runs in a worker thread, so that the other requests need not wait: large bodies, and slow imports.
 
 The parser and the fast validator are single calls that hold Python's lock, so the number of values in a body is
 limited (`server/http/request_body.py`). All else yields to the other requests every few milliseconds.
@@ -6,14 +6,26 @@ limited (`server/http/request_body.py`). All else yields to the other requests e
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
 from mockserver.ids import digest_pieces, request_digest
+from mockserver.slow_imports import ImportPending, defer_imports
 from mockserver.wire import json
 
-__all__ = ["LARGE_BODY_BYTES", "digest_request", "is_large", "join_pieces", "run_beside_loop"]
+__all__ = [
+    "LARGE_BODY_BYTES",
+    "defer_imports_of_loop",
+    "digest_request",
+    "is_large",
+    "join_pieces",
+    "run_beside_loop",
+    "run_in_worker",
+    "run_with_imports",
+]
 
 #: Bodies larger than this leave the event loop: their checks may take 10 ms and more.
 LARGE_BODY_BYTES = 64 << 10
@@ -23,6 +35,9 @@ _MAX_BYTES_AT_ONCE = 4 << 20
 
 _ResultT = TypeVar("_ResultT")
 
+#: In a loop's thread: whether `run_with_imports` runs a function.
+_thread = threading.local()
+
 
 def is_large(body: bytes) -> bool:
     """Whether to read a body in a worker thread."""
@@ -31,20 +46,51 @@ def is_large(body: bytes) -> bool:
 
 async def run_beside_loop(function: Callable[..., _ResultT], body: bytes, *arguments: object) -> _ResultT:
     """Call `function(body, …)`, which must not change any state; in a worker thread if the body is large."""
-    if not is_large(body):
-        return function(body, *arguments)
-    from anyio import to_thread  # most servers never see a large body
+    if is_large(body):
+        return await run_in_worker(function, body, *arguments)
+    return await run_with_imports(function, body, *arguments)
 
-    return await to_thread.run_sync(function, body, *arguments)
+
+async def run_with_imports(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+    """Call a function, which must not change any state; in a worker thread if it needs an import that takes long."""
+    _thread.is_repeatable = True
+    try:
+        return function(*arguments)
+    except ImportPending:
+        pass
+    finally:
+        _thread.is_repeatable = False
+    return await run_in_worker(function, *arguments)
+
+
+async def run_in_worker(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+    """Call a function in a worker thread."""
+    # Not anyio's threads: their first one imports for 20 ms, on the event loop.
+    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+def defer_imports_of_loop() -> None:
+    """Let slow imports on the running loop raise ImportPending where the caller handles it.
+
+    That is `run_with_imports`, and whatever is called by the loop itself, outside of a task: direct replies, which
+    leave such requests to the application.
+    """
+    loop = asyncio.get_running_loop()
+
+    def is_deferring() -> bool:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:  # the loop has ended
+            return False
+        is_repeatable: bool = getattr(_thread, "is_repeatable", False)
+        return running is loop and (is_repeatable or asyncio.current_task() is None)
+
+    defer_imports(is_deferring)
 
 
 async def join_pieces(pieces: Sequence[bytes], size: int) -> bytes:
     """Join the pieces of a body of `size` bytes; in a worker thread, without Python's lock, if it is large."""
-    if size <= LARGE_BODY_BYTES:
-        return b"".join(pieces)
-    from anyio import to_thread
-
-    return await to_thread.run_sync(b"".join, pieces)
+    return b"".join(pieces) if size <= LARGE_BODY_BYTES else await run_in_worker(b"".join, pieces)
 
 
 def digest_request(path: str, body: Any, size: int) -> bytes:

@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from mockserver.errors import ConfigurationError
+from mockserver.slow_imports import require_import
 from mockserver.wire.patterns import compile_linear
 
 __all__ = ["JsonPath", "parse_json_path"]
@@ -42,6 +43,7 @@ class JsonPath:
 @lru_cache(maxsize=1024)
 def parse_json_path(text: str) -> JsonPath:
     """Parse a query. Raises ConfigurationError."""
+    require_import("jsonpath")
     try:
         from jsonpath import JSONPathError
     except ImportError:

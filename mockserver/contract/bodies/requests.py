@@ -13,6 +13,7 @@ from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
 from mockserver.contract.schema.registry import load_schemas
 from mockserver.profiles import Profile, load_profile, profile_names
+from mockserver.slow_imports import require_import
 from mockserver.suggestions import did_you_mean, find_nearest
 from mockserver.wire.json import parse_pointer
 
@@ -157,6 +158,7 @@ class RequestChecker:
         return sorted(findings, key=_severity_rank)
 
     def _violations(self, value: Any) -> list[Finding]:
+        require_import("mockserver.contract.schema.validation")
         from mockserver.contract.schema.validation import (
             violation_findings,  # only to explain invalid requests
         )
@@ -208,6 +210,7 @@ class RequestChecker:
                 )
 
     def _unknown_parameters(self, value: dict[str, Any]) -> Iterator[Finding]:
+        require_import("mockserver.contract.schema.validation")
         from mockserver.contract.schema.validation import unknown_request_member_findings
 
         for finding in unknown_request_member_findings(self._schemas, _SCHEMA_NAME, value):

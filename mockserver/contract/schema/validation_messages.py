@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from mockserver.contract.schema.compilation import Validator, compile_validator
+from mockserver.slow_imports import require_import
 from mockserver.wire.json import format_pointer
 
 __all__ = [
@@ -107,6 +108,7 @@ class _Explanation:
         self._more = 0
 
     def explain(self, value: Any) -> Violations:
+        require_import("jsonschema", "referencing")
         import jsonschema
         import referencing
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
-from anyio import move_on_after, sleep, to_thread
+from anyio import move_on_after, sleep
 
 from mockserver.clock import SteppedClock
 from mockserver.contract.findings import NumberedFinding
@@ -23,7 +23,14 @@ from mockserver.server.admin.operations import (
     parse_value,
     require_parts,
 )
-from mockserver.server.admin.stub_documents import add_stubs, parse_stub, parse_stubs
+from mockserver.server.admin.stub_documents import (
+    DefinedStub,
+    StubDocuments,
+    add_stubs,
+    define_stubs,
+    parse_stub,
+    parse_stubs,
+)
 from mockserver.server.delivery.chunking import parse_chunking
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.pacing import parse_pace
@@ -31,7 +38,7 @@ from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
-from mockserver.server.large_bodies import is_large, run_beside_loop
+from mockserver.server.large_bodies import is_large, run_beside_loop, run_in_worker, run_with_imports
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.server.state.rate_limits import parse_limits
 from mockserver.server.state.session_registry import (
@@ -74,7 +81,8 @@ async def _list_stubs(request: HttpRequest, _: Any) -> Any:
 
 async def _add_stubs(request: HttpRequest, _: Any) -> Any:
     documents = await run_beside_loop(parse_stubs, request.body)
-    names = [each.name for each in add_stubs(request.session, documents)]
+    defined = await _define_stubs(request, documents)
+    names = [each.name for each in add_stubs(request.session, defined)]
     return {"names": names} if documents.is_list else {"name": names[0]}
 
 
@@ -89,12 +97,18 @@ async def _read_stub(request: HttpRequest, _: Any) -> Any:
 async def _replace_stub(request: HttpRequest, _: Any) -> Any:
     """Replace a stub in its place; if the new one is invalid, the old one stays. Without a name it keeps the old."""
     documents = await run_beside_loop(parse_stub, request.body)
-    session, old = request.session, _find_stub(request)
-    (new,) = add_stubs(session, documents.with_default_name(old.name), StubRegistry())
+    session, name = request.session, _find_stub(request).name
+    defined = await _define_stubs(request, documents.with_default_name(name))
+    old = _find_stub(request)
+    (new,) = add_stubs(session, defined, StubRegistry())
     if new.name != old.name and session.stubs.get(new.name) is not None:
         raise ConfigurationError(f"another stub has the name {new.name!r}")
     session.stubs.replace(old.name, new.move_to(session.stubs))
     return {"name": new.name}
+
+
+async def _define_stubs(request: HttpRequest, documents: StubDocuments) -> list[DefinedStub]:
+    return await run_beside_loop(lambda _: define_stubs(request.session, documents), request.body)
 
 
 async def _delete_stub(request: HttpRequest, _: Any) -> Any:
@@ -126,7 +140,8 @@ async def _list_faults(request: HttpRequest, _: Any) -> Any:
 
 
 async def _set_faults(request: HttpRequest, value: Any) -> Any:
-    require_parts((f"/{index}", parse_fault, each) for index, each in enumerate(value))
+    parts = [(f"/{index}", parse_fault, each) for index, each in enumerate(value)]
+    await run_with_imports(require_parts, parts)
     request.session.faults = tuple(map(parse_fault, value))
     return await _list_faults(request, None)
 
@@ -141,7 +156,7 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     remaining = [(number, entry) for number, entry in numbered if number > after]
     page = remaining[:limit]
     return {
-        "entries": await to_thread.run_sync(_entry_objects, page),
+        "entries": await run_in_worker(_entry_objects, page),
         "first": page[0][0] if page else None,
         "last": page[-1][0] if page else None,
         "has_more": len(remaining) > len(page),
@@ -229,11 +244,7 @@ async def _read_verdict(request: HttpRequest, _: Any) -> Any:
     await _wait_for_fallback(request)
     conduct = _parse_boolean(_parse_query(request), "conduct")
     policy = FailurePolicy(strict=session.strict, conduct=conduct)
-    verdict = (
-        await to_thread.run_sync(judge_session, session, policy)
-        if conduct
-        else judge_session(session, policy)
-    )
+    verdict = await run_in_worker(judge_session, session, policy)
     return {
         "session": session.name,
         "verdict": verdict.name,
@@ -282,7 +293,7 @@ async def _wait_until_left(entry: Entry, seconds: float) -> None:
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
-    require_parts(_session_parts(value))
+    await run_with_imports(require_parts, list(_session_parts(value)))
     lists = {name: tuple(value[name]) for name in ("fault", "limit") if name in value}
     return _session_object(
         await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists}))

@@ -17,7 +17,15 @@ from mockserver.server.stubs.matchers import ANY_REQUEST
 from mockserver.server.stubs.stubs import Stub, StubDefinition, StubRegistry
 from mockserver.wire import json
 
-__all__ = ["StubDocuments", "add_stubs", "parse_stub", "parse_stubs", "read_stubs"]
+__all__ = [
+    "DefinedStub",
+    "StubDocuments",
+    "add_stubs",
+    "define_stubs",
+    "parse_stub",
+    "parse_stubs",
+    "read_stubs",
+]
 
 #: What error messages call the document.
 _PLACE = "body"
@@ -84,28 +92,47 @@ def parse_stub(data: bytes) -> StubDocuments:
     return documents
 
 
-def add_stubs(session: Session, documents: StubDocuments, registry: StubRegistry | None = None) -> list[Stub]:
+class DefinedStub(NamedTuple):
+    """A stub of a document for a session, or what is wrong with it."""
+
+    pointer: str
+    name: str
+    definition: StubDefinition | None
+    errors: Sequence[InvalidExchange]
+
+
+def define_stubs(session: Session, documents: StubDocuments) -> list[DefinedStub]:
+    """Define stubs for a session, without adding them: it changes no state, so that it can run in any thread."""
+    return [_define_part(session, part) for part in documents.parts]
+
+
+def add_stubs(
+    session: Session, defined: Sequence[DefinedStub], registry: StubRegistry | None = None
+) -> list[Stub]:
     """Add stubs, each for one request unless it says more. Raises InvalidExchange with every problem of all.
 
     `registry` is by default the session's.
     """
     registry = session.stubs if registry is None else registry
     errors: list[InvalidExchange] = []
-    definitions: list[StubDefinition] = []
     names: set[str] = set()
-    for part in documents.parts:
-        try:
-            definitions.append(_define_stub(session, part))
-        except InvalidExchange as error:
-            errors += _every_problem(error, part, session)
-        name = part.parsed.name if isinstance(part.parsed, Exchange) else ""
+    for pointer, name, _, own_errors in defined:
+        errors += own_errors
         if name in names or registry.get(name) is not None:
             reason = f"another stub has the name {name!r}"
-            errors.append(InvalidExchange(_PLACE, f"{part.pointer}/name", reason))
+            errors.append(InvalidExchange(_PLACE, f"{pointer}/name", reason))
         names.update([name] if name else [])
     if errors:
         raise InvalidExchange.combine(errors)
-    return registry.add_all(definitions)
+    return registry.add_all([each.definition for each in defined if each.definition is not None])
+
+
+def _define_part(session: Session, part: StubDocument) -> DefinedStub:
+    name = part.parsed.name if isinstance(part.parsed, Exchange) else ""
+    try:
+        return DefinedStub(part.pointer, name, _define_stub(session, part), ())
+    except InvalidExchange as error:
+        return DefinedStub(part.pointer, name, None, _every_problem(error, part, session))
 
 
 def _define_stub(session: Session, part: StubDocument) -> StubDefinition:

@@ -12,14 +12,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
-from anyio import to_thread
-
 from mockserver import __version__
 from mockserver.contract.rules import load_all_rules
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.profiles import load_profile, profile_names
 from mockserver.reports.rule_page import render_rule_page
-from mockserver.server.admin import add_stubs, read_stubs, require_parts
+from mockserver.server.admin import add_stubs, define_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.copied_requests import read_request
 from mockserver.server.console.exchange_pages import entry_details, render_entry_page
@@ -36,6 +34,7 @@ from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest
 from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import send_body
+from mockserver.server.large_bodies import run_in_worker, run_with_imports
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import Session
@@ -148,7 +147,7 @@ async def _send_text(
 async def _exchange_page(request: HttpRequest) -> None:
     session, number, entry = _find_entry(request)
     details = entry_details(session, entry)
-    page = await to_thread.run_sync(render_entry_page, session.profile.name, number, entry, details)
+    page = await run_in_worker(render_entry_page, session.profile.name, number, entry, details)
     await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode("utf-8", "replace"), _FRAME_POLICY)
 
 
@@ -157,7 +156,7 @@ async def _rule_page(request: HttpRequest) -> None:
     name, known = request.scope["path_params"]["rule"], load_all_rules()
     if name not in known:
         raise NotAnApiRequest(404, "NotFound", f"There is no rule {name!r}{did_you_mean(name, known) or '.'}")
-    page = await to_thread.run_sync(render_rule_page, known[name])
+    page = await run_in_worker(render_rule_page, known[name])
     await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode(), _FRAME_POLICY)
 
 
@@ -249,7 +248,9 @@ async def _check_stub(request: HttpRequest, value: Any) -> None:
     """Say whether a stub, or a list of them, could be added, without adding it."""
     session = _find_session(request)
     try:
-        stubs = add_stubs(session, read_stubs(value), StubRegistry())
+        documents = await run_with_imports(read_stubs, value)
+        defined = await run_with_imports(define_stubs, session, documents)
+        stubs = add_stubs(session, defined, StubRegistry())
     except MockServerError as error:
         await send_json(request, {"problem": str(error)})
         return

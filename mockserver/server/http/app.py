@@ -15,6 +15,7 @@ from mockserver.server.http.health import HEALTH_REQUESTS, health
 from mockserver.server.http.requests import SESSION_SCOPE_KEY
 from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.services import Services
+from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class App:
         if session and route is not None:
             await route(self._services, scope, receive, send, session)
         else:
-            await self._routes_of(profile)(scope, receive, send)
+            routes = self._routes.get(profile.name) or await self._load_routes(profile)
+            await routes(scope, receive, send)
 
     def _profile_for(self, scope: Scope) -> Profile:
         """The profile of the session that a request names, else of the default session."""
@@ -77,18 +79,24 @@ class App:
             session = None
         return (session or sessions.default_session).profile
 
-    def _routes_of(self, profile: Profile) -> ProfileRoutes:
-        if profile.name not in self._routes:
-            # Starlette, Chat Completions and the operations double the time of a start: only if they are used.
-            from mockserver.contract.chat.service import CHAT_PATHS
-            from mockserver.server.chat.pipeline import respond_chat_at_once
-            from mockserver.server.http.profile_routes import CHAT_ROUTES, ProfileRoutes
+    async def _load_routes(self, profile: Profile) -> ProfileRoutes:
+        """Load the routes of a profile, and Chat Completions, beside the event loop."""
+        routes = await run_in_worker(_import_routes, profile, self._services)
+        from mockserver.contract.chat.service import CHAT_PATHS
+        from mockserver.server.chat.pipeline import respond_chat_at_once
+        from mockserver.server.http.profile_routes import CHAT_ROUTES
 
-            self.direct_replies.add_responder(CHAT_PATHS, respond_chat_at_once)
-            self._chat_routes = CHAT_ROUTES
-            self._hot_routes = {**self._hot_routes, **CHAT_ROUTES}
-            self._routes[profile.name] = ProfileRoutes(profile, self._services)
-        return self._routes[profile.name]
+        self.direct_replies.add_responder(CHAT_PATHS, respond_chat_at_once)
+        self._chat_routes = CHAT_ROUTES
+        self._hot_routes = {**self._hot_routes, **CHAT_ROUTES}
+        return self._routes.setdefault(profile.name, routes)
+
+
+def _import_routes(profile: Profile, services: Services) -> ProfileRoutes:
+    # Starlette, Chat Completions and the operations double the time of a start: only if they are used.
+    from mockserver.server.http.profile_routes import ProfileRoutes
+
+    return ProfileRoutes(profile, services)
 
 
 @cache

@@ -24,6 +24,7 @@ from mockserver.server.large_bodies import is_large
 from mockserver.server.state.journal import Entry, RequestHead
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore
+from mockserver.slow_imports import ImportPending
 
 __all__ = ["DirectReplies", "DirectReply", "KnownHead"]
 
@@ -169,7 +170,7 @@ class DirectReplies:
             services.hosts.check(headers, head.scope)
             services.keys.check(headers.get(b"authorization"), session.profile.wrong_key)
             reply = self._responders[path](session, path, headers, body)
-        except ApiError:
+        except (ApiError, ImportPending):
             return None
         if reply is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from mockserver.server.http.health import health
 from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.requests import SESSION_SCOPE_KEY, Handler, HttpRequest
 from mockserver.server.http.services import Services
+from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.operations.handlers import OPERATION_HANDLERS
 
 __all__ = ["CHAT_ROUTES", "ProfileRoutes"]
@@ -90,7 +92,9 @@ class ProfileRoutes(Starlette):
     def _endpoint(self, handler: Handler) -> _HandlerEndpoint:
         return _HandlerEndpoint(handler, self._services)
 
-    def _not_found(self, request: StarletteRequest, _: Exception) -> Response:
+    # Starlette would call plain functions in a thread.
+
+    async def _not_found(self, request: StarletteRequest, _: Exception) -> Response:
         path = request.url.path
         other = self._endpoints_elsewhere.get(path) or _profile_serving(path, self._profile)
         if other is not None:
@@ -103,7 +107,7 @@ class ProfileRoutes(Starlette):
             message = f"There is nothing at {path}. The Responses API is at {served}."
         return self._error_response(NotAnApiRequest(404, "NotFound", message).passed_on())
 
-    def _method_not_allowed(self, request: StarletteRequest, error: Exception) -> Response:
+    async def _method_not_allowed(self, request: StarletteRequest, error: Exception) -> Response:
         allowed: Mapping[str, str] = getattr(error, "headers", None) or {}
         # Text of the vendor's error-code page (2026).
         message = f"Request method '{request.method}' is not supported."
@@ -166,21 +170,32 @@ async def openapi(request: HttpRequest) -> None:
     It includes the admin API if that is enabled. It needs no key, because generators read it before they
     have one.
     """
-    from mockserver.contract.openapi.document import openapi_document
-
     versions = parse_qs(request.scope["query_string"].decode("latin-1")).get("version", ["3.2"])
     models = request.session.models
     try:
-        document = openapi_document(
-            request.session.profile, versions[-1], models if isinstance(models, Collection) else ()
+        document = await run_in_worker(
+            _build_openapi_document,
+            request.session.profile,
+            versions[-1],
+            models if isinstance(models, Collection) else (),
+            request.services.admin_token != "",
         )
-        if request.services.admin_token:
-            from mockserver.server.admin.openapi import add_admin_api
-
-            document = add_admin_api(document)
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"version: {error}") from None
     await send_json(request, document)
+
+
+def _build_openapi_document(
+    profile: Profile, version: str, models: Collection[str], has_admin_api: bool
+) -> dict[str, Any]:
+    from mockserver.contract.openapi.document import openapi_document
+
+    document = openapi_document(profile, version, models)
+    if has_admin_api:
+        from mockserver.server.admin.openapi import add_admin_api
+
+        document = add_admin_api(document)
+    return document
 
 
 def _profile_serving(path: str, served_profile: Profile) -> str | None:

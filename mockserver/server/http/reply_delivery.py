@@ -9,7 +9,7 @@ from time import monotonic
 from zlib import crc32
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.faults import OutgoingReply, RequestedFault
+from mockserver.server.delivery.faults import OutgoingReply, RequestedFault, WireFault
 from mockserver.server.delivery.holds import Hold
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery, apply_fault, apply_timing
 from mockserver.server.delivery.steps import Raw, Step
@@ -31,6 +31,7 @@ from mockserver.server.http.transmission import (
     send_body,
     send_steps,
 )
+from mockserver.server.large_bodies import run_beside_loop, run_in_worker
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.server.state.journal import SendTimes
 from mockserver.wire import json
@@ -118,7 +119,7 @@ async def send_delivered(
     steps: Iterable[Step] = reply.steps or map(SendStep, reply.pieces)
     if delivery.fault is not None:
         steps = outgoing.steps or tuple(steps)
-        outgoing = _apply_delivery_fault(request, replace(outgoing, steps=steps), delivery.fault, reply)
+        outgoing = await _apply_delivery_fault(request, replace(outgoing, steps=steps), delivery.fault, reply)
         reply, steps = _with_fault(reply, outgoing, delivery.fault), outgoing.steps
     if not is_stream and outgoing.needs_content_length:
         length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
@@ -197,15 +198,19 @@ def _pick_for(request_id: str) -> int:
     return int(digits, 16) if _HEX_DIGITS.fullmatch(digits) else crc32(request_id.encode())
 
 
-def _apply_delivery_fault(
+async def _apply_delivery_fault(
     request: HttpRequest, outgoing: OutgoingReply, requested_fault: RequestedFault, reply: RenderedReply
 ) -> OutgoingReply:
     """The reply with its fault; ApiError 400 if the fault does not apply to this reply."""
-    pick = _pick_for(reply.request_id)
+    pick, profile = _pick_for(reply.request_id), request.session.profile
+
+    def apply(body: bytes) -> OutgoingReply:
+        return apply_fault(outgoing, requested_fault, profile, pick, json_object(body))
+
     try:
-        return apply_fault(
-            outgoing, requested_fault, request.session.profile, pick, json_object(request.body)
-        )
+        if isinstance(requested_fault.definition, WireFault):
+            return await run_beside_loop(apply, request.body)
+        return await run_in_worker(apply, request.body)  # checks the edited reply, maybe several times
     except ConfigurationError as error:
         if FAULT_HEADER not in request.headers and requested_fault in request.session.faults:
             return outgoing  # a fault for all requests skips the replies that it does not apply to

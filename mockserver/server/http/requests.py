@@ -16,7 +16,7 @@ from mockserver.server.delivery.timer import Timer
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import ENTRY_SCOPE_KEY
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import run_beside_loop, run_with_imports
 from mockserver.server.mock_headers import FAULT_HEADER, SCENARIO_HEADER
 from mockserver.server.state.journal import BodyText, Entry, EntryDetails, RequestHead
 from mockserver.server.state.store import StoreUnavailable
@@ -184,7 +184,7 @@ async def fault_for_request(request: HttpRequest) -> RequestedFault | None:
     if header is None:
         return await session.fault_for(path, request.body) if session.faults else None
     try:
-        fault = parse_fault(header.decode("latin-1"))
+        fault = await run_with_imports(parse_fault, header.decode("latin-1"))
     except ConfigurationError as error:
         raise ApiError(400, "InvalidParameter", f"x-mock-fault: {error}") from None
     return await session.fault_if_due(fault, path, request.body)

@@ -50,6 +50,7 @@ from mockserver.server.errors import ApiError, render_error
 from mockserver.server.http.background_stream import background_output, require_written
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
+from mockserver.server.large_bodies import defer_imports_of_loop
 from mockserver.server.state.journal import ClientAddress, Entry
 
 if TYPE_CHECKING:
@@ -795,6 +796,7 @@ class UvicornServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(_report_loop_error)
+        defer_imports_of_loop()
         await super().startup(sockets)
         for listener in sockets or []:
             listener.listen(_BACKLOG)  # the loop has listened again, with its own number

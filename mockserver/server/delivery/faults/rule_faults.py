@@ -12,6 +12,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.framing import encode_events
 from mockserver.server.delivery.faults.registry import OutgoingReply, body_pieces
 from mockserver.server.delivery.steps import Send
+from mockserver.slow_imports import require_import
 from mockserver.suggestions import choose_from
 from mockserver.wire import json, sse
 
@@ -83,6 +84,7 @@ def _breaks_only(
 
 def breakable_rules() -> tuple[str, ...]:
     """Return the ids of the rules that a reply can break."""
+    require_import("mockserver.replies.mutants")
     from mockserver.replies import mutants
 
     return tuple(sorted({rule for each in _ALL_SUBJECTS for rule in mutants.rules_for(each)}))
