@@ -6,8 +6,7 @@ web_search_call, reasoning, web_extractor_call, message is that of the vendor's 
 With an output schema the message is JSON that is valid under the schema, which is an extension of the mock.
 
 Messages are short texts in the language of the input. A reply picks from a fixed pool of its language, so that
-generating a text costs a request almost nothing. `schemas/texts` has the pools of the most common languages, which
-Faker generated once; Faker generates the others when they are first needed.
+generating a text costs a request almost nothing. The pools are in `schemas/texts`; Faker generated them once.
 """
 
 from __future__ import annotations
@@ -41,11 +40,8 @@ __all__ = [
 #: Number of texts in the pool of each language.
 POOL_SIZE = 64
 
-#: Faker's locales of the languages whose texts are not in `schemas/texts`.
-_FAKER_LOCALES = {"el": "el_GR", "he": "he_IL", "hy": "hy_AM", "bn": "bn_BD"}
-
 #: The languages of generated texts.
-LANGUAGES = ("en", "zh", "ja", "ru", "ar", *_FAKER_LOCALES)
+LANGUAGES = ("en", "zh", "ja", "ru", "ar", "el", "he", "hy", "bn")
 
 #: The first writing system found decides; kana before Han, because Japanese uses both. Compiled when a text is
 #: not ASCII, because the range of Han takes milliseconds.
@@ -97,13 +93,7 @@ def _chunk_sizes(text_seed: int, count: int = 64) -> list[int]:
 
 @cache
 def _text_pool(language: str) -> tuple[str, ...]:
-    if language not in _FAKER_LOCALES:
-        return tuple(json.loads(resources.read_json("schemas", "texts", language)))
-    from faker import Faker  # takes 0.2 s to import
-
-    faker = Faker(_FAKER_LOCALES[language])
-    faker.seed_instance(20260127)
-    return tuple(faker.paragraph(nb_sentences=3) for _ in range(POOL_SIZE))
+    return tuple(json.loads(resources.read_json("schemas", "texts", language)))
 
 
 #: Reserved domains that nobody can own (RFC 2606).

@@ -67,6 +67,7 @@ CHAT = "//compatible-mode/v1/chat/completions"
 CASES: list[tuple[str, Sequence[str], Sequence[Request]]] = [
     ("responses", (), [create(200, "hi"), create(400, [1]), create(400, [1, 2])]),
     ("responses-first", (), [create(400, [1])]),
+    ("responses-greek", (), [create(200, "Γεια σου")]),
     ("responses-stream", ("--stream-errors", "inband"), [create(200, [1], stream=True)]),
     ("responses-unknown", (), [create(200, "hi", colour=1)]),
     ("responses-no-json", (), [Request(400, "POST", "/responses", "{no")]),
