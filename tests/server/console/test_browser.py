@@ -390,6 +390,31 @@ def test_thousands_of_rows_are_a_few_elements(tab: Tab, server: ThreadedServer) 
     assert tab.evaluate("document.querySelectorAll('.row').length") < 60
     tab.wait_until("[...document.querySelectorAll('.row')].at(-1).textContent.includes('number 599')")
 
+    tab.evaluate("document.querySelectorAll('.row').forEach((row) => { row.isFirst = true; })")
+    for position in (0, 9_000, 9_030, 8_000, 0):
+        tab.evaluate(f"document.querySelector('.rows').scrollTop = {position}")
+        tab.wait_until(f"({ROWS_IN_VIEW})[0]?.[0] === {position // 44 + 1}")
+        # In order again, once the scroll has ended.
+        tab.wait_until(f"({DRAWN_NUMBERS}).every((each, at, all) => !at || each === all[at - 1] + 1)")
+        rows = tab.evaluate(ROWS_IN_VIEW)
+        assert len(rows) > 10
+        assert [number for number, _ in rows] == list(range(rows[0][0], rows[-1][0] + 1))
+        assert all(text == f"number {number - 1}" for number, text in rows)
+    assert tab.evaluate("[...document.querySelectorAll('.row')].every((row) => row.isFirst)")
+    assert tab.evaluate("document.querySelector('.row').getAttribute('aria-setsize')") == "600"
+
+
+#: Of the rows in view: their numbers in the list, and their prompts.
+ROWS_IN_VIEW = """(() => {
+  const box = document.querySelector(".rows").getBoundingClientRect();
+  return [...document.querySelectorAll(".row")]
+    .filter((row) => row.getBoundingClientRect().bottom > box.top && row.getBoundingClientRect().top < box.bottom)
+    .map((row) => [Number(row.getAttribute("aria-posinset")), row.querySelector("bdi").textContent]);
+})()"""
+DRAWN_NUMBERS = (
+    "[...document.querySelectorAll('.row')].map((row) => Number(row.getAttribute('aria-posinset')))"
+)
+
 
 @pytest.mark.slow
 def test_the_page_fits_a_phone_in_the_dark(tab: Tab, server: ThreadedServer, tmp_path: Path) -> None:

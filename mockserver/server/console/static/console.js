@@ -5,10 +5,9 @@ import { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } f
 const ROOT = "/_mock/console";
 const ROW_HEIGHT = 44;
 const MAX_ROWS = 5000;
-const OVERSCAN = 8;
+const MARGIN = 2;
 const SEVERITIES = { error: "✕", warning: "!", info: "i" };
 
-const rowKey = (row) => `${row.session}/${row.number}`;
 const prefixOf = (session) => (session === "default" ? "" : `/s/${encodeURIComponent(session)}`);
 
 // Calls the server. A refusal becomes an Error with the server's own message.
@@ -37,7 +36,10 @@ class Rows {
   constructor() { this.byKey = new Map(); }
 
   merge(rows) {
-    for (const row of rows) this.byKey.set(rowKey(row), row);
+    for (const row of rows) {
+      row.key = `${row.session}/${row.number}`;
+      this.byKey.set(row.key, row);
+    }
     for (const key of this.byKey.keys()) {
       if (this.byKey.size <= MAX_ROWS) break;
       this.byKey.delete(key);
@@ -87,23 +89,29 @@ const statusOf = (row) => (row.status ? String(row.status) : "cut");
 function fits(chosen, values) {
   if (chosen === SOME) return values.length > 0;
   if (chosen === NONE) return values.length === 0;
-  return !chosen || values.includes(chosen);
+  return values.includes(chosen);
 }
 
 function matches(row, words, only, chosen) {
   if (only === "errors" && row.status < 400 && row.severity !== "error") return false;
   if (only === "streams" && !row.stream) return false;
-  for (const name in CHOICES) if (!fits(chosen[name], CHOICES[name].of(row))) return false;
+  for (const name in CHOICES) if (chosen[name] && !fits(chosen[name], CHOICES[name].of(row))) return false;
   if (!words.length) return true;
   const text = [row.session, row.method, row.path, row.model, row.prompt, row.status, row.stub, row.fault, ...row.rules]
     .join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
+function valuesOf(rows, of) {
+  const values = new Set();
+  for (const row of rows) for (const value of of(row)) values.add(value);
+  return [...values].sort();
+}
+
 function Choice({ name, rows, chosen, onChoose }) {
   const { label, of, some, none } = CHOICES[name];
   // What was chosen stays a choice when its rows are gone.
-  const values = useMemo(() => [...new Set(rows.flatMap(of))].sort(), [rows]);
+  const values = useMemo(() => valuesOf(rows, of), [rows]);
   if (chosen && chosen !== SOME && chosen !== NONE && !values.includes(chosen)) values.push(chosen);
   return html`
     <select name=${name} aria-label=${label} aria-controls="requests" value=${chosen} class=${chosen ? "chosen" : ""}
@@ -116,79 +124,168 @@ function Choice({ name, rows, chosen, onChoose }) {
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-function duration(seconds) {
+function formatDuration(seconds) {
   if (seconds === null) return "…";
   return seconds >= 1 ? `${seconds.toFixed(2)} s` : `${Math.round(seconds * 1000)} ms`;
 }
 
-function Row({ row, index, isSelected, hasSessions, onSelect }) {
-  const about = hasSessions ? `${row.session} · ${row.model}` : row.model;
-  const state = row.status === 0 || row.status >= 400 ? "error" : "good";
-  return html`
-    <div class="row" role="option" id=${`row-${rowKey(row)}`} aria-selected=${isSelected} style=${{ top: `${index * ROW_HEIGHT}px` }}
-      onClick=${() => onSelect(rowKey(row))}>
-      <span class="time">${clock.format(new Date(row.at * 1000))}</span>
-      <span class="wide-only soft">${row.method}</span>
-      <span class="what" title=${`${row.prompt || row.path}\n${row.model}\nsession ${row.session}`}><bdi>${row.prompt || row.path}</bdi> <span class="soft">${about}</span></span>
-      <span class=${state}>${statusOf(row)}</span>
-      <span class="wide-only">${row.severity && html`<span class=${row.severity}>${SEVERITIES[row.severity]} ${row.rules[0]}${row.findings > 1 ? ` +${row.findings - 1}` : ""}</span>`}
-        ${row.fault && html`<span class="warning">${row.fault}</span>`}</span>
-      <span class="number soft">${row.stream ? "⇉ " : ""}${duration(row.duration)}</span>
-    </div>`;
+const ROW_TEMPLATE = document.createElement("template");
+ROW_TEMPLATE.innerHTML = `<div class="row" role="option"><span class="time"></span><span class="method soft"></span
+  ><span class="what"><bdi></bdi><span class="soft"></span></span><span></span
+  ><span class="findings"><span></span><span class="warning"></span></span><span class="duration soft"></span></div>`;
+
+// Changes only what differs: most statuses and models are those of the row before.
+function write(element, text, className = element.className) {
+  if (element.className !== className) element.className = className;
+  if (!element.firstChild) element.append(text);
+  else if (element.firstChild.data !== text) element.firstChild.data = text;
 }
 
+// An element that shows one row after another, which costs much less than a new element for each.
+class RowElement {
+  constructor() {
+    this.node = ROW_TEMPLATE.content.firstElementChild.cloneNode(true);
+    const [time, method, what, status, findings, duration] = this.node.children;
+    const [prompt, about] = what.children, [finding, fault] = findings.children;
+    this.parts = { time, method, what, prompt, about, status, finding, fault, duration };
+    this.shown = {};
+  }
+
+  show(row, index, { rows, selected, hasSessions }) {
+    const { node, shown } = this, isSelected = row.key === selected;
+    if (shown.index !== index) {
+      node.style.top = `${index * ROW_HEIGHT}px`;
+      node.setAttribute("aria-posinset", index + 1);
+    }
+    if (shown.count !== rows.length) node.setAttribute("aria-setsize", rows.length);
+    if (shown.isSelected !== isSelected) node.setAttribute("aria-selected", isSelected);
+    if (shown.row !== row || shown.hasSessions !== hasSessions) this.write(row, hasSessions);
+    this.shown = { row, index, isSelected, hasSessions, count: rows.length };
+  }
+
+  write(row, hasSessions) {
+    const { time, method, what, prompt, about, status, finding, fault, duration } = this.parts;
+    const more = row.findings > 1 ? ` +${row.findings - 1}` : "";
+    this.node.id = `row-${row.key}`;
+    what.title = `${row.prompt || row.path}\n${row.model}\nsession ${row.session}`;
+    write(time, clock.format(row.at * 1000));
+    write(method, row.method);
+    write(prompt, row.prompt || row.path);
+    write(about, hasSessions ? `${row.session} · ${row.model}` : row.model);
+    write(status, statusOf(row), row.status === 0 || row.status >= 400 ? "status error" : "status good");
+    write(finding, row.severity ? `${SEVERITIES[row.severity]} ${row.rules[0]}${more}` : "", row.severity || "");
+    write(fault, row.fault || "");
+    write(duration, `${row.stream ? "⇉ " : ""}${formatDuration(row.duration)}`);
+  }
+}
+
+// The rows in and around the view. Scrolling writes to their elements, and renders nothing else.
+class DrawnRows {
+  constructor(box, space) {
+    Object.assign(this, { box, space, elements: [], top: 0, height: 0, first: 0, content: { rows: [] } });
+  }
+
+  show(content) {
+    this.content = content;
+    this.space.style.height = `${content.rows.length * ROW_HEIGHT}px`;
+    this.draw();
+    this.sort();
+  }
+
+  resize(height) {
+    this.height = height;
+    this.draw();
+    this.sort();
+  }
+
+  scroll(top) {
+    const moved = top - this.top;
+    this.top = top;
+    this.draw(moved);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.sort(), 150);
+  }
+
+  // Draws two views of rows: the one in view, and the one that the movement comes to; at rest half a view on each side.
+  draw(moved = 0) {
+    const { rows } = this.content, { elements } = this;
+    const inView = Math.ceil(this.height / ROW_HEIGHT) + 1, count = Math.min(2 * (inView + MARGIN), rows.length);
+    const before = moved > 0 ? MARGIN : moved < 0 ? inView + MARGIN : inView >> 1;
+    this.first = Math.max(0, Math.min(rows.length - count, Math.floor(this.top / ROW_HEIGHT) - before));
+    while (elements.length > count) elements.pop().node.remove();
+    while (elements.length < count) this.space.append(elements[elements.push(new RowElement()) - 1].node);
+    // A row that stays drawn keeps its element.
+    for (let index = this.first; index < this.first + count; index++) elements[index % count].show(rows[index], index, this.content);
+    this.markActive();
+  }
+
+  markActive() {
+    const active = this.elements.find((each) => each.shown.isSelected)?.node.id;
+    if (this.active === active) return;
+    this.active = active;
+    if (active) this.box.setAttribute("aria-activedescendant", active);
+    else this.box.removeAttribute("aria-activedescendant");
+  }
+
+  // Puts the elements in the order of the rows, for screen readers. Moving elements is slow, so it waits for the end of a scroll.
+  sort() {
+    const { space, elements } = this;
+    if (!elements.length) return;
+    const { node } = elements[this.first % elements.length];
+    while (space.firstChild !== node) space.append(space.firstChild);
+  }
+}
+
+// The keys of the list: which row follows the one at an index (-1: none is chosen).
+const down = (at) => at + 1, up = (at, count) => (at < 0 ? count : at) - 1;
+const STEPS = {
+  ArrowDown: down, j: down, ArrowUp: up, k: up,
+  Home: () => 0, End: (at, count) => count - 1, PageDown: (at) => at + 10, PageUp: (at) => at - 10,
+};
+
 function List({ rows, isFiltered, selected, onSelect }) {
-  const box = useRef(null);
-  const [view, setView] = useState({ top: 0, height: 600 });
+  const box = useRef(null), space = useRef(null), drawn = useRef(null);
   const follows = useRef(true);
-  const lastTop = useRef(0);
+  // With one session, its name says nothing.
+  const hasSessions = useMemo(() => rows.some((row) => row.session !== "default"), [rows]);
   useLayoutEffect(() => {
-    const measure = () => setView((old) => ({ ...old, height: box.current.clientHeight }));
-    measure();
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
+    drawn.current = new DrawnRows(box.current, space.current);
+    const observer = new ResizeObserver(() => drawn.current.resize(box.current.clientHeight));
+    observer.observe(box.current);
+    return () => observer.disconnect();
   }, []);
+  useLayoutEffect(() => drawn.current.show({ rows, selected, hasSessions }), [rows, selected, hasSessions]);
   useLayoutEffect(() => {
     if (follows.current) box.current.scrollTop = box.current.scrollHeight;
   }, [rows.length]);
   const scrolled = () => {
-    const { scrollTop, clientHeight, scrollHeight } = box.current;
+    const { scrollTop } = box.current, { height, top } = drawn.current;
     // Rows that arrive move the end away; only the user moves up.
-    if (scrollTop + clientHeight >= scrollHeight - ROW_HEIGHT) follows.current = true;
-    else if (scrollTop < lastTop.current) follows.current = false;
-    lastTop.current = scrollTop;
-    setView({ top: scrollTop, height: clientHeight });
+    if (scrollTop + height >= (rows.length - 1) * ROW_HEIGHT) follows.current = true;
+    else if (scrollTop < top) follows.current = false;
+    drawn.current.scroll(scrollTop);
   };
-  const at = rows.findIndex((row) => rowKey(row) === selected);
-  const move = (to) => {
+  const move = (step) => {
     if (!rows.length) return;
-    const index = Math.max(0, Math.min(rows.length - 1, to));
-    onSelect(rowKey(rows[index]));
+    const at = rows.findIndex((row) => row.key === selected);
+    const index = Math.max(0, Math.min(rows.length - 1, step(at)));
+    onSelect(rows[index].key);
     const { clientHeight, scrollTop } = box.current;
     if (index * ROW_HEIGHT < scrollTop) box.current.scrollTop = index * ROW_HEIGHT;
     if ((index + 1) * ROW_HEIGHT > scrollTop + clientHeight) box.current.scrollTop = (index + 1) * ROW_HEIGHT - clientHeight;
   };
-  const keys = {
-    ArrowDown: () => move(at + 1), j: () => move(at + 1),
-    ArrowUp: () => move(at < 0 ? rows.length - 1 : at - 1), k: () => move(at < 0 ? rows.length - 1 : at - 1),
-    Home: () => move(0), End: () => move(rows.length - 1),
-    PageDown: () => move(at + 10), PageUp: () => move(at - 10),
-  };
   const pressed = (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
-    keys[event.key]();
+    if (event.ctrlKey || event.altKey || event.metaKey || !STEPS[event.key]) return;
+    move((at) => STEPS[event.key](at, rows.length));
     event.preventDefault();
   };
-  const first = Math.max(0, Math.floor(view.top / ROW_HEIGHT) - OVERSCAN);
-  // With one session, its name says nothing.
-  const hasSessions = useMemo(() => rows.some((row) => row.session !== "default"), [rows]);
-  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW_HEIGHT) + OVERSCAN);
+  const clicked = (event) => {
+    const id = event.target.closest(".row")?.id;
+    if (id) onSelect(id.slice("row-".length));
+  };
   return html`
-    <div class="rows" id="requests" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed}
-      aria-activedescendant=${at >= first && at < last ? `row-${selected}` : undefined}>
-      <div style=${{ height: `${rows.length * ROW_HEIGHT}px` }}></div>
-      ${rows.slice(first, last).map((row, index) => html`
-        <${Row} key=${rowKey(row)} row=${row} index=${first + index} isSelected=${rowKey(row) === selected} hasSessions=${hasSessions} onSelect=${onSelect} />`)}
+    <div class="rows" id="requests" ref=${box} tabindex="0" role="listbox" aria-label="Requests" onScroll=${scrolled} onKeyDown=${pressed} onClick=${clicked}>
+      <div class="space" role="none" ref=${space}></div>
       ${!rows.length && html`<p class="empty">${isFiltered ? "No request has all of this." : "No requests. Send one to the base URL, or use “Try it”."}</p>`}
     </div>`;
 }
@@ -199,8 +296,8 @@ function Exchange({ row }) {
   const [copied, setCopied] = useState("");
   const [visit, setVisit] = useState(0);
   const [pages, setPages] = useState(0);
-  const state = row && `${rowKey(row)}?${row.duration === null ? "unfinished" : "ended"}`;
-  useEffect(() => setCopied(""), [row && rowKey(row)]);
+  const state = row && `${row.key}?${row.duration === null ? "unfinished" : "ended"}`;
+  useEffect(() => setCopied(""), [row && row.key]);
   useEffect(() => setPages(0), [state, visit]);
   if (!row) return html`<p class="empty">Choose a request from the list.</p>`;
   const url = `${ROOT}/exchanges/${encodeURIComponent(row.session)}/${row.number}`;
@@ -455,14 +552,15 @@ function App() {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
+  const isFiltered = Boolean(filter || only) || Object.values(chosen).some(Boolean);
   const shown = useMemo(() => {
+    if (!isFiltered) return rows;
     const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
     return rows.filter((row) => matches(row, words, only, chosen));
   }, [rows, filter, only, chosen]);
-  const isFiltered = Boolean(filter || only) || Object.values(chosen).some(Boolean);
   const showAll = () => { setFilter(""); setOnly(""); setChosen(NOTHING_CHOSEN); };
   const select = (key) => { setSelected(key); setTab("exchange"); };
-  const row = shown.find((each) => rowKey(each) === selected) || rows.find((each) => rowKey(each) === selected);
+  const row = shown.find((each) => each.key === selected) || rows.find((each) => each.key === selected);
   return html`
     <div class="app">
       <header>
@@ -484,7 +582,7 @@ function App() {
             ${isFiltered && html`<button class="show-all" onClick=${showAll}>Show all</button>`}
             <span class="soft" role="status">${shown.length === rows.length ? `${rows.length} requests` : `${shown.length} of ${rows.length}`}</span>
           </div>
-          <div class="columns" aria-hidden="true"><span>Time</span><span class="wide-only">Method</span><span>Prompt, session, model</span><span>Status</span><span class="wide-only">Findings</span><span class="number">Duration</span></div>
+          <div class="columns" aria-hidden="true"><span class="time">Time</span><span class="method">Method</span><span class="what">Prompt, session, model</span><span class="status">Status</span><span class="findings">Findings</span><span class="duration">Duration</span></div>
           <${List} rows=${shown} isFiltered=${isFiltered} selected=${selected} onSelect=${select} />
         </section>
         <section class="detail" aria-label="Details">
