@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
+from shlex import quote
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
     "is_loopback",
     "machine_addresses",
+    "no_proxy_exports",
     "no_proxy_variables",
     "proxy_note",
     "proxy_variables",
@@ -83,3 +85,12 @@ def no_proxy_variables(environment: Mapping[str, str], url: str) -> dict[str, st
     hosts = (*(each.strip() for each in inherited), *_LOOPBACK_HOSTS, urlsplit(url).hostname or "")
     value = ",".join(dict.fromkeys(each for each in hosts if each))
     return dict.fromkeys(_NO_PROXY_VARIABLES, value)
+
+
+def no_proxy_exports(environment: Mapping[str, str], url: str) -> list[str]:
+    """The line of a shell that keeps clients from asking a proxy for `url`; none if they ask no proxy for it."""
+    exempt = {host.strip() for name in _NO_PROXY_VARIABLES for host in environment.get(name, "").split(",")}
+    if not proxy_variables(environment) or exempt & {"*", urlsplit(url).hostname or ""}:
+        return []
+    value = no_proxy_variables(environment, url)[_NO_PROXY_VARIABLES[0]]
+    return [f'export NO_PROXY={quote(value)} no_proxy="$NO_PROXY"']

@@ -146,7 +146,7 @@ def load_project_settings(folder: Path) -> dict[str, Any]:
     Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
     """
     try:
-        text = read_regular_file(folder / "pyproject.toml").decode()
+        text = read_regular_file(folder / "pyproject.toml").decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return {}
     if "mockserver" not in text:

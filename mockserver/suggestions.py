@@ -22,13 +22,13 @@ _MAX_LISTED_AFTER_SUGGESTION = 20
 _MAX_LISTED = 200
 
 
-def find_nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, known: Iterable[str], min_similarity: float = _MIN_SIMILARITY) -> str | None:
     """Return the known name most similar to `name`, ignoring case and punctuation; None if there is none.
 
     >>> find_nearest("websearch", ["web_search", "web_extractor"])
     'web_search'
     """
-    return _find_nearest(name, tuple(known)) if 0 < len(name) <= _MAX_LENGTH else None
+    return _find_nearest(name, tuple(known), min_similarity) if 0 < len(name) <= _MAX_LENGTH else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -55,7 +55,7 @@ def choose_from(name: str, known: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _find_nearest(name: str, known: tuple[str, ...]) -> str | None:
+def _find_nearest(name: str, known: tuple[str, ...], min_similarity: float) -> str | None:
     from difflib import get_close_matches  # only needed for errors and warnings
 
     numbers = _numbers(name)
@@ -65,7 +65,7 @@ def _find_nearest(name: str, known: tuple[str, ...]) -> str | None:
         if each != name and _numbers(each)[: len(numbers)] == numbers  # SEQ-999 does not mean SEQ-009
     }
     plain = _plain(name)
-    matches = get_close_matches(plain, by_plain_name, _COMPARED_MATCHES, _MIN_SIMILARITY)
+    matches = get_close_matches(plain, by_plain_name, _COMPARED_MATCHES, min_similarity)
     # Two letters in the wrong order are a more likely mistake than another letter.
     swapped = (each for each in matches if sorted(each) == sorted(plain))
     nearest = next(swapped, matches[0] if matches else None)

@@ -7,6 +7,7 @@ editors and commit hooks run it on every save and it has to start fast.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -19,6 +20,7 @@ _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
 def main() -> None:
     """Run the command with this process's arguments."""
     _replace_closed_streams()
+    _escape_unencodable()
     _require_own_module()
     try:
         _run_and_write()
@@ -80,6 +82,13 @@ def _replace_closed_streams() -> None:
             handle = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
             os.set_inheritable(handle, True)  # by the commands that this one starts
             setattr(sys, name, open(handle, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _escape_unencodable() -> None:
+    """Print characters that the encoding of standard output lacks as escapes, such as `…` in Latin-1."""
+    output = sys.stdout
+    if isinstance(output, io.TextIOWrapper) and not output.encoding.lower().startswith("utf"):
+        output.reconfigure(errors="backslashreplace")
 
 
 def _drop_output(number: int) -> None:

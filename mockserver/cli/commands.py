@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from mockserver import __version__
 from mockserver.cli.command_help import epilog
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.errors import ConfigurationError
-from mockserver.suggestions import choose_from
+from mockserver.settings import ENV_PREFIX, SETTING_NAMES
+from mockserver.suggestions import choose_from, find_nearest
 from mockserver.wire.masks import masks_from_settings, use_masks
 
 __all__ = ["group"]
@@ -35,6 +41,12 @@ _COMMAND_SUMMARIES = {
     "serve": "Run the mock server.",
     "verify": "Check whether a live endpoint follows the contract.",
 }
+
+_STRAY_NUMBER = re.compile(r"unexpected extra argument \(([0-9]+)\)")
+#: Names that are not options: `mockserver fuzz` sets these variables for the command that it tests.
+_FUZZ_VARIABLES = frozenset({"case", "input", "stream"})
+#: Variables of other programs may begin alike, so only a name with hardly a letter wrong is a typo.
+_TYPO_SIMILARITY = 0.85
 
 
 class _LazyGroup(click.Group):
@@ -87,8 +99,45 @@ class _LazyGroup(click.Group):
             use_masks(masks_from_settings(table))
         except ConfigurationError as error:
             exit_with_error(str(error), 2)
+        _note_misspelt_variables(os.environ)
         ctx.default_map = dict.fromkeys(_COMMAND_SUMMARIES, table)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except click.BadParameter as error:
+            _name_source(error)
+            raise
+        except click.UsageError as error:
+            number = _STRAY_NUMBER.search(error.message)
+            if number is None or not _has_port(error.ctx):
+                raise
+            raise click.UsageError(f"{error.message}; did you mean --port {number[1]}?", error.ctx) from None
+
+
+def _has_port(ctx: click.Context | None) -> bool:
+    return ctx is not None and any(each.name == "port" for each in ctx.command.params)
+
+
+def _name_source(error: click.BadParameter) -> None:
+    """Name the source of an invalid value that is not on the command line."""
+    if error.ctx and error.param and error.param.name:
+        source = error.ctx.get_parameter_source(error.param.name)
+        if source is ParameterSource.DEFAULT_MAP:
+            error.param_hint = f"'{error.param.name}' in pyproject.toml, [tool.mockserver]"
+        elif source is ParameterSource.ENVIRONMENT:
+            error.param_hint = f"the variable {error.param.envvar}"
+
+
+def _note_misspelt_variables(environment: Mapping[str, str]) -> None:
+    """Say it if a variable has almost the name of an option: it has no effect."""
+    for variable in sorted(environment):
+        name = variable.removeprefix(ENV_PREFIX).lower()
+        if name == variable.lower() or name in SETTING_NAMES or name in _FUZZ_VARIABLES:
+            continue
+        nearest = find_nearest(name, SETTING_NAMES, min_similarity=_TYPO_SIMILARITY)
+        if nearest is not None:
+            meant = f"{ENV_PREFIX}{nearest.upper()}"
+            message = f"mockserver: note: {variable} has no effect; did you mean {meant}?"
+            print(message, file=sys.stderr, flush=True)
 
 
 @click.command("mockserver", cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,6 +19,15 @@ _COMPLETIONS: dict[str, type[ShellComplete]] = {
     "zsh": ZshComplete,
 }
 
+#: Without `compinit` zsh has no command `compdef`, and the script would end with an error that does not say so.
+_WITH_COMPINIT = """\
+if (( $+functions[compdef] )) || [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+{script}
+else
+  print -u2 "mockserver: completion needs compinit: put 'autoload -Uz compinit && compinit' before this line"
+fi
+"""
+
 
 @click.command()
 @click.argument("shell", type=Choice(sorted(_COMPLETIONS)))
@@ -30,6 +39,5 @@ def completion(shell: str) -> None:
     """
     complete = _COMPLETIONS[shell]
     variable = f"_{_PROGRAM.upper()}_COMPLETE"
-    sys.stdout.write(
-        complete(click.get_current_context().find_root().command, {}, _PROGRAM, variable).source()
-    )
+    script = complete(click.get_current_context().find_root().command, {}, _PROGRAM, variable).source()
+    sys.stdout.write(_WITH_COMPINIT.format(script=script) if shell == "zsh" else script)

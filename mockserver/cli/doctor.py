@@ -15,7 +15,8 @@ from typing import NamedTuple
 import click
 
 from mockserver import __version__, installation
-from mockserver.cli.options import option
+from mockserver.cli.health import READY_PATH, why_unhealthy
+from mockserver.cli.options import IntegerRange, option
 from mockserver.cli.output.terminal import colour_report
 from mockserver.errors import MockServerError
 from mockserver.network import proxy_note, proxy_variables
@@ -25,6 +26,8 @@ from mockserver.wire.terminal import escape_unprintable
 __all__ = ["doctor"]
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;(.*))?")
+#: Seconds in which the server that has a port may say that it is ready.
+_READY_SECONDS = 2
 #: Changed files to name.
 _MAX_SHOWN = 5
 
@@ -36,7 +39,7 @@ class _Finding(NamedTuple):
 
 
 @click.command()
-@option("--port", default=8080, type=click.IntRange(1, 65535), help="The port that a server shall use.")
+@option("--port", default=8080, type=IntegerRange(1, 65535), help="The port that a server shall use.")
 @option(
     "--store",
     metavar="STORE",
@@ -44,7 +47,7 @@ class _Finding(NamedTuple):
     help="The store that servers shall share, as of `mockserver serve`; an SQLite file is created.",
 )
 def doctor(port: int, store: str | None) -> None:
-    """Report versions, other owners of the module, variables ports and the store."""
+    """Report versions, other owners of the module, variables, ports and the store."""
     findings = [
         *_versions(),
         _module(),
@@ -141,9 +144,12 @@ def _ports(port: int) -> Iterator[_Finding]:
         yield _Finding("port", f"cannot listen on 127.0.0.1: {reason}", is_problem=True)
         return
     reason = _why_unavailable(port)
-    yield _Finding(
-        "port", f"{port} is free" if not reason else f"{port} cannot be used: {reason}; see --port"
-    )
+    if not reason:
+        yield _Finding("port", f"{port} is free")
+        return
+    is_ready = not why_unhealthy("http", "127.0.0.1", port, READY_PATH, _READY_SECONDS)
+    owner = " (a server is ready there)" if is_ready else ""
+    yield _Finding("port", f"{port} cannot be used: {reason}{owner}; serve on another with --port")
 
 
 def _store(url: str | None) -> _Finding:

@@ -78,7 +78,7 @@ def _serving_problems(exchange: Exchange) -> list[str]:
     return []
 
 
-@exchanges.command()
+@exchanges.command(short_help="Draft exchanges from curl, HAR, vcrpy or fixtures.")
 @click.argument("source", default="-")
 @click.option("--name", default="new", show_default=True, help="The name of the exchange and of its file.")
 @click.option("--prompt", help="The prompt to match if the source holds only a reply.")

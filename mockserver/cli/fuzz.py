@@ -16,7 +16,7 @@ import click
 
 from mockserver.cli.errors import exit_with_error
 from mockserver.cli.name_completions import complete_profiles
-from mockserver.cli.options import Choice, FiniteRange, given_masks, mask_option, option
+from mockserver.cli.options import Choice, FiniteRange, IntegerRange, given_masks, mask_option, option
 from mockserver.errors import ConfigurationError, MockServerError, optional_packages
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.suggestions import choose_from
@@ -39,9 +39,9 @@ _PROGRESS_INTERVAL_SECONDS = 5.0
     "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
 )
 @option("--model", default=None, metavar="NAME", help="The model to request; default: the profile's first.")
-@option("--examples", default=100, type=click.IntRange(1), help="Number of cases to draw.")
+@option("--examples", default=100, type=IntegerRange(1), help="Number of cases to draw.")
 @option("--seed", type=int, help="Draw the same cases again; default: different ones in each run.")
-@option("--jobs", default=1, type=click.IntRange(1, 64), help="Number of commands to run at once.")
+@option("--jobs", default=1, type=IntegerRange(1, 64), help="Number of commands to run at once.")
 @option("--timeout", default=10.0, type=FiniteRange(0.1), help="Seconds that a command may take.")
 @option(
     "--expect",

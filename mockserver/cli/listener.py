@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "allowed_hosts",
     "open_listeners",
-    "print_other_urls",
+    "other_url_notes",
     "require_key",
     "require_standard_input",
     "require_writable_url_file",
@@ -98,12 +98,12 @@ def allowed_hosts(options: Mapping[str, Any], *, is_controllable: bool = False) 
     return hosts
 
 
-def print_other_urls(listeners: Sequence[socket.socket]) -> None:
-    """Print the URLs beside that of the banner, if there are any."""
+def other_url_notes(listeners: Sequence[socket.socket]) -> list[str]:
+    """A line for the banner with the URLs beside its own, if there are any."""
     from mockserver.server.http.uvicorn_runner import other_urls
 
-    if urls := other_urls(listeners):
-        print(f"  also at    {', '.join(urls)}", flush=True)
+    urls = other_urls(listeners)
+    return [f"also at    {', '.join(urls)}"] if urls else []
 
 
 def require_standard_input(workers: int) -> None:

@@ -18,6 +18,7 @@ from mockserver.wire.masks import configured_masks, parse_masks, use_masks
 __all__ = [
     "Choice",
     "FiniteRange",
+    "IntegerRange",
     "connection_options",
     "given_masks",
     "mask_option",
@@ -37,10 +38,31 @@ class FiniteRange(click.FloatRange):
     """A range of numbers without NaN, which no comparison excludes, and infinity."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{str(value)!r} is not a number{_bounds(self)}.", param, ctx)
         if not isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class IntegerRange(click.IntRange):
+    """A range of integers whose error names the bounds in words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{str(value)!r} is not an integer{_bounds(self)}.", param, ctx)
+
+
+def _bounds(numbers: click.IntRange | click.FloatRange) -> str:
+    return (
+        f" of at least {numbers.min:g}"
+        if numbers.max is None
+        else f" from {numbers.min:g} to {numbers.max:g}"
+    )
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
@@ -143,14 +165,14 @@ def upstream_options(command: _Command) -> _Command:
         ),
         option(
             "--max-requests",
-            type=click.IntRange(1),
+            type=IntegerRange(1),
             metavar="N",
             show_default=False,
             help="Maximum number of requests to the endpoint; default: no limit.",
         ),
         option(
             "--max-tokens",
-            type=click.IntRange(1),
+            type=IntegerRange(1),
             metavar="N",
             show_default=False,
             help="Tokens of the endpoint's replies after which no request is sent; default: no limit.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.listener import (
     allowed_hosts,
     open_listeners,
-    print_other_urls,
+    other_url_notes,
     require_key,
     require_writable_url_file,
     write_url_file,
@@ -27,6 +28,7 @@ from mockserver.cli.listener import (
 from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import (
     Choice,
+    IntegerRange,
     mask_option,
     max_body_option,
     network_options,
@@ -37,6 +39,7 @@ from mockserver.cli.output.capture_log import CaptureLog
 from mockserver.cli.upstream import BUDGET_OPTIONS, parse_budget, parse_header_names, parse_upstream
 from mockserver.contract.findings import Severity
 from mockserver.errors import MockServerError
+from mockserver.network import no_proxy_exports
 from mockserver.settings import parse_body_size
 from mockserver.wire.masks import configured_masks
 from mockserver.wire.redaction import require_maskable_key
@@ -73,7 +76,7 @@ _NEVER = "never"
     help="Folder for the recordings.",
 )
 @network_options
-@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: a free one.")
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
@@ -167,11 +170,12 @@ def _run_recorder(
     def announce() -> None:
         base_url = listener_url(listeners[0]) + path
         name = "of the first reply" if options["is_detected"] else profile.name
-        print(_banner(base_url, endpoint, name, folder, keys[0] if endpoint.api_key else None), flush=True)
-        print_other_urls(listeners)
+        notes = other_url_notes(listeners)
         if options["console"]:
             _show_in_console(recorder, relay)
-            print(f"  console    {app.access.link(listener_url(listeners[0]))}", flush=True)
+            notes.append(f"console    {app.access.link(listener_url(listeners[0]))}")
+        key = keys[0] if endpoint.api_key else None
+        print(_banner(base_url, endpoint, name, folder, key, notes), flush=True)
         if url_file is not None:
             write_url_file(url_file, base_url)
 
@@ -265,14 +269,18 @@ def _build_relay(
     return relay, recorder
 
 
-def _banner(base_url: str, endpoint: Endpoint, profile: str, folder: Path, key: str | None) -> str:
+def _banner(
+    base_url: str, endpoint: Endpoint, profile: str, folder: Path, key: str | None, notes: Sequence[str]
+) -> str:
     lines = [
         f"Recording {endpoint.base_url} to {folder}, profile {profile}",
         f"  base URL   {base_url}",
         f"  API key    {'sent by clients' if key is None else f'from {endpoint.api_key_env}'}",
+        *(f"  {note}" for note in notes),
         "",
         f"  export OPENAI_BASE_URL={base_url}",
     ]
     if key is not None:
         lines.append(f"  export OPENAI_API_KEY={key}")
+    lines += [f"  {line}" for line in no_proxy_exports(os.environ, base_url)]
     return "\n".join([*lines, "", "Press Ctrl-C to stop."])

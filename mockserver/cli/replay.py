@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,15 +14,16 @@ from mockserver.cli.errors import exit_with_problems, problem_lines
 from mockserver.cli.listener import (
     allowed_hosts,
     open_listeners,
-    print_other_urls,
+    other_url_notes,
     require_key,
     require_writable_url_file,
     write_url_file,
 )
 from mockserver.cli.name_completions import complete_profiles
-from mockserver.cli.options import mask_option, max_body_option, network_options, option
+from mockserver.cli.options import IntegerRange, mask_option, max_body_option, network_options, option
 from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
+from mockserver.network import no_proxy_exports
 from mockserver.profiles import load_profile, resolve_profile_name
 from mockserver.settings import parse_body_size
 from mockserver.wire.masks import configured_masks
@@ -51,7 +53,7 @@ AUTO = "auto"
 @option(
     "--api-key-env", multiple=True, metavar="NAME", help="An environment variable with an API key to accept."
 )
-@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: a free one.")
+@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: a free one.")
 @option(
     "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
 )
@@ -62,7 +64,7 @@ AUTO = "auto"
     help="Profile to check requests against; auto: that of the recordings.",
 )
 @option("--once", is_flag=True, help="Play each recording once; otherwise the last of a request repeats.")
-@option("--max-age", default=30, type=click.IntRange(0), metavar="DAYS", help="Warn about older recordings.")
+@option("--max-age", default=30, type=IntegerRange(0), metavar="DAYS", help="Warn about older recordings.")
 @mask_option
 @max_body_option
 @option(
@@ -124,10 +126,10 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
 
     def announce() -> None:
         url = listener_url(listeners[0])
-        print(_banner(url + base_paths[0], description, accepts_any_key=not keys), flush=True)
-        print_other_urls(listeners)
+        notes = other_url_notes(listeners)
         if options["console"]:
-            print(f"  console    {app.access.link(url)}", flush=True)
+            notes.append(f"console    {app.access.link(url)}")
+        print(_banner(url + base_paths[0], description, notes, accepts_any_key=not keys), flush=True)
         if url_file is not None:
             write_url_file(url_file, url + base_paths[0])
 
@@ -149,13 +151,15 @@ def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
     return load_profile(counts.most_common(1)[0][0]) if counts else load_profile()
 
 
-def _banner(base_url: str, description: str, *, accepts_any_key: bool) -> str:
+def _banner(base_url: str, description: str, notes: Sequence[str], *, accepts_any_key: bool) -> str:
     lines = [
         f"Replaying {description}",
         f"  base URL   {base_url}",
+        *(f"  {note}" for note in notes),
         "",
         f"  export OPENAI_API_KEY={'sk-mock' if accepts_any_key else '…    # a key that you named'}",
         f"  export OPENAI_BASE_URL={base_url}",
+        *(f"  {line}" for line in no_proxy_exports(os.environ, base_url)),
         "",
         "Press Ctrl-C to stop.",
     ]

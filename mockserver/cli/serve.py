@@ -20,7 +20,7 @@ from mockserver.cli.garbage_collection import paused_collection
 from mockserver.cli.listener import (
     allowed_hosts,
     open_listeners,
-    print_other_urls,
+    other_url_notes,
     require_key,
     require_standard_input,
     require_writable_url_file,
@@ -31,6 +31,7 @@ from mockserver.cli.listener import (
 from mockserver.cli.name_completions import complete_faults, complete_profiles
 from mockserver.cli.options import (
     Choice,
+    IntegerRange,
     mask_option,
     max_body_option,
     network_options,
@@ -50,6 +51,7 @@ from mockserver.cli.shared_state import (
 )
 from mockserver.cli.upstream import build_fallback
 from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.network import no_proxy_exports
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.regular_files import read_named_file
 from mockserver.replies.token_counts import TOKEN_COUNTS, use_token_counts
@@ -75,7 +77,7 @@ _MIN_TOKEN_LENGTH = 8
 
 @click.command()
 @network_options
-@option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0: any free port.")
+@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: any free port.")
 @option(
     "--url-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -110,7 +112,7 @@ _MIN_TOKEN_LENGTH = 8
 )
 @option(
     "--workers",
-    type=click.IntRange(1, MAX_WORKERS),
+    type=IntegerRange(1, MAX_WORKERS),
     show_default=False,
     help="Number of processes that serve; they share a store. Default: 1; with --load one for each core.",
 )
@@ -123,7 +125,7 @@ _MIN_TOKEN_LENGTH = 8
 )
 @option(
     "--store-size",
-    type=click.IntRange(1),
+    type=IntegerRange(1),
     show_default=False,
     help="Maximum number of stored responses; default: 10000 in memory, 100000 in SQLite.",
 )
@@ -586,6 +588,14 @@ def _announce(
     from mockserver.server.http.uvicorn_runner import listener_url
 
     url, session = listener_url(listeners[0]), services.default_session
+    notes = [
+        *other_url_notes(listeners),
+        *_unusual_settings(services, settings),
+        *store_notes,
+        *_admin_notes(services, url, settings),
+    ]
+    if services.console is not None:
+        notes.append(f"console    {services.console.link(url)}")
     print(
         startup_banner(
             url,
@@ -594,18 +604,14 @@ def _announce(
             settings["api_key_env"],
             services.keys.accepts_any,
             _own_key(services, settings),
-            _unusual_settings(services, settings),
+            notes,
+            no_proxy_exports(os.environ, url),
         ),
         flush=True,
     )
-    print_other_urls(listeners)
-    for note in store_notes:
-        print(note, flush=True)
-    if services.admin_token:
-        _announce_admin_api(url, services.admin_token, url_file, settings)
-    if services.console is not None:
-        print(f"  console    {services.console.link(url)}", flush=True)
     if url_file is not None:
+        if services.admin_token and _admin_token_source(settings) is None:
+            write_admin_token_file(url_file, services.admin_token)
         write_url_file(url_file, url + session.profile.base_path)
     if settings["stop_with_stdin"]:
         stop_when_input_ends()
@@ -627,14 +633,18 @@ def _own_key(services: Services, settings: Mapping[str, Any]) -> str:
     return services.keys.secrets[0] if has_own_key else ""
 
 
-def _announce_admin_api(url: str, token: str, url_file: Path | None, settings: Mapping[str, Any]) -> None:
-    """Print where the admin API is, and its token only if it is a new one."""
+def _admin_token_source(settings: Mapping[str, Any]) -> str | None:
+    """The variable or file that has the admin API's token; None if the token is a new one."""
     source = settings["admin_token_env"] or settings["admin_token_file"]
-    if source is None:
-        print(f"  admin      {url}/_mock/  x-mock-admin-token: {token}")
-        command = f"curl {url}/_mock/stubs -H 'x-mock-admin-token: {token}' -d '{{\"reply\": \"Hello\"}}'"
-        print(f"             try {command}", flush=True)
-        if url_file is not None:
-            write_admin_token_file(url_file, token)
-    else:
-        print(f"  admin      {url}/_mock/  x-mock-admin-token: as in {source}", flush=True)
+    return None if source is None else str(source)
+
+
+def _admin_notes(services: Services, url: str, settings: Mapping[str, Any]) -> list[str]:
+    """Lines of the banner: where the admin API is, and its token only if it is a new one."""
+    token = services.admin_token
+    if not token:
+        return []
+    if source := _admin_token_source(settings):
+        return [f"admin      {url}/_mock/  x-mock-admin-token: as in {source}"]
+    command = f"curl {url}/_mock/stubs -H 'x-mock-admin-token: {token}' -d '{{\"reply\": \"Hello\"}}'"
+    return [f"admin      {url}/_mock/  x-mock-admin-token: {token}", f"           try {command}"]

@@ -185,8 +185,8 @@ def store_lines(url: str, workers: int, *, is_temporary: bool) -> list[str]:
     """The lines of the banner about workers and their store."""
     from mockserver.server.state.shared_stores import describe_store
 
-    lines = [f"  workers    {workers}"] if workers > 1 else []
+    lines = [f"workers    {workers}"] if workers > 1 else []
     if url != MEMORY:
         note = " (temporary: removed at the end)" if is_temporary else ""
-        lines.append(f"  store      {describe_store(url)}{note}")
+        lines.append(f"store      {describe_store(url)}{note}")
     return lines

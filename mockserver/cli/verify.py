@@ -14,7 +14,7 @@ import click
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.name_completions import complete_probes, complete_profiles
-from mockserver.cli.options import Choice, FiniteRange, connection_options, mask_option, option
+from mockserver.cli.options import Choice, FiniteRange, IntegerRange, connection_options, mask_option, option
 from mockserver.cli.output.report_files import replace_report, require_writable_reports
 from mockserver.cli.output.terminal import colour_report
 from mockserver.cli.reverification import require_reachable, reverify_recordings
@@ -69,8 +69,8 @@ AUTO = "auto"
     shell_complete=complete_probes,
     help="Skip this probe; may be repeated.",
 )
-@option("--max-requests", default=100, type=click.IntRange(1), help="Maximum number of requests.")
-@option("--max-tokens", default=200_000, type=click.IntRange(0), help="Maximum number of tokens.")
+@option("--max-requests", default=100, type=IntegerRange(1), help="Maximum number of requests.")
+@option("--max-tokens", default=200_000, type=IntegerRange(0), help="Maximum number of tokens.")
 @option(
     "--prices",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -26,14 +26,20 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "LEAVE_OUT_RESPONSES",
     "Client",
     "Interaction",
     "LiveRequest",
     "ReplyEnd",
     "Timeouts",
+    "not_found_message",
+    "refused_key_message",
     "unreachable_message",
     "unreachable_reason",
 ]
+
+#: What to do about a base URL that names the create endpoint.
+LEAVE_OUT_RESPONSES = "leave /responses out of --base-url"
 
 #: Maximum number of bytes of a reply to read.
 MAX_REPLY_BYTES = 32 << 20
@@ -217,6 +223,25 @@ def _connection_error(endpoint: Endpoint) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def refused_key_message(endpoint: Endpoint) -> str:
+    """The error message if the endpoint answers with 401, with the remedy."""
+    return (
+        f"{endpoint.base_url} refuses the key in {endpoint.api_key_env} (HTTP status 401); "
+        "check that the key belongs to that region"
+    )
+
+
+def not_found_message(endpoint: Endpoint, path: str, reason: str) -> str:
+    """The error message if the endpoint answers with 404, with the remedy."""
+    reason = f": {reason.rstrip('.')}" if reason else ""
+    remedy = (
+        LEAVE_OUT_RESPONSES
+        if endpoint.base_url.endswith("/responses")
+        else "check the path of --base-url, and --model"
+    )
+    return f"{endpoint.base_url}{path} was not found (HTTP status 404{reason}); {remedy}"
 
 
 def unreachable_message(endpoint: Endpoint, reason: str) -> str:

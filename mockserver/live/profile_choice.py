@@ -11,11 +11,19 @@ from mockserver.live.budgeted_client import (
     RateLimited,
     error_message,
 )
-from mockserver.live.client import LiveRequest, unreachable_message
+from mockserver.live.client import (
+    LEAVE_OUT_RESPONSES,
+    Interaction,
+    LiveRequest,
+    refused_key_message,
+    unreachable_message,
+)
 from mockserver.live.endpoint import Endpoint
 from mockserver.profiles import DEFAULT_PROFILE, load_profile
 
 __all__ = ["detect_profile_of_endpoint", "model_for_path"]
+
+_NAME_PROFILE = "name it with --profile, and a model with --model"
 
 
 def model_for_path(base_url: str) -> str:
@@ -31,7 +39,7 @@ def detect_profile_of_endpoint(
 
     Raises LiveError if neither decides it, or if the endpoint cannot be reached.
     """
-    reply, problem = b"", ""
+    reply, problem, interaction = b"", "", None
     try:
         interaction = client.prefetch(request)
         reply = interaction.body
@@ -44,8 +52,18 @@ def detect_profile_of_endpoint(
     except (BudgetExceeded, RateLimited) as error:
         problem = str(error)
     if problem and not profiles_for_path(endpoint.base_url):
+        if interaction is not None and interaction.status == 401:
+            raise LiveError(refused_key_message(endpoint))
         raise LiveError(
-            f"cannot detect the profile of {endpoint.base_url}: {problem}; "
-            "name it with --profile, and a model with --model"
+            f"cannot detect the profile of {endpoint.base_url}: {problem.rstrip('.')}; "
+            f"{_remedy(endpoint, interaction)}"
         )
     return detect_endpoint_profile(endpoint.base_url, reply)
+
+
+def _remedy(endpoint: Endpoint, interaction: Interaction | None) -> str:
+    if interaction is not None and interaction.status == 404:
+        if endpoint.base_url.endswith("/responses"):
+            return LEAVE_OUT_RESPONSES
+        return f"{_NAME_PROFILE}, or check the path of --base-url"
+    return _NAME_PROFILE

@@ -18,7 +18,13 @@ from mockserver.live.budgeted_client import (
     RateLimited,
     error_message,
 )
-from mockserver.live.client import Interaction, LiveRequest, unreachable_message
+from mockserver.live.client import (
+    Interaction,
+    LiveRequest,
+    not_found_message,
+    refused_key_message,
+    unreachable_message,
+)
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.findings import LocatedFinding
 from mockserver.live.observations import observed_answers
@@ -266,17 +272,11 @@ def _require_usable_endpoint(run: VerificationRun, client: BudgetedClient) -> No
         raise LiveError(unreachable_message(run.endpoint, last.reason.removeprefix(_UNREACHABLE)))
     for each in last.findings if len(run.results) == 1 else ():
         if each.finding.rule == "LIV-002" and each.interaction.status == 404:
-            raise LiveError(
-                f"{run.endpoint.base_url}{each.interaction.request.path} was not found (HTTP status 404"
-                f"{': ' * bool(error_message(each.interaction))}{error_message(each.interaction)}); "
-                "check the path of --base-url, and --model"
-            )
+            path, reason = each.interaction.request.path, error_message(each.interaction)
+            raise LiveError(not_found_message(run.endpoint, path, reason))
     for interaction in last.interactions:
         if interaction.status == 401 and interaction.request.api_key == "":
-            raise LiveError(
-                f"{run.endpoint.base_url} refuses the key in {run.endpoint.api_key_env} (HTTP status 401); "
-                "check that the key belongs to that region"
-            )
+            raise LiveError(refused_key_message(run.endpoint))
 
 
 def _contract_coverage(profile: str, interactions: Iterable[Interaction]) -> ContractCoverage:

@@ -73,6 +73,8 @@ class RecordingResult:
         self.file: Path | None = None
         self.problem = ""
         """Why it was not recorded, or how its end was unusual."""
+        self.refusal = ""
+        """Why the request was not forwarded, as its client was told."""
         self.is_lost = False
         """Whether it was not recorded although it should be."""
         self.unchecked_reason = ""
@@ -195,6 +197,7 @@ class Recorder:
         reason = skipped or unrecorded_reason(pass_through, self._masks)
         reason = reason or self._numbering_errors.pop(pass_through, "")
         result.problem = _problem(pass_through, reason)
+        result.refusal = "" if pass_through.forwarded else pass_through.failure.reason
         result.is_lost = bool(reason) and not skipped and _has_reply(pass_through)
         if pending is None or reason:
             return

@@ -117,7 +117,7 @@ def test_the_key_of_a_variable_is_added_and_clients_have_another(
     assert len([*folder.glob("*.json")]) == 2
     assert "API key    from UPSTREAM_KEY" in server.stdout_text
     first, second = server.stderr_text.splitlines()[:2]
-    assert first.endswith("(refused: not forwarded)")
+    assert first.endswith("(refused: not forwarded: Invalid API-key provided.)")
     assert second.startswith("POST /responses 200 first byte ")
     assert "hello-reply-" in second
     assert "  error REQ-001 /temperature: " in server.stderr_text

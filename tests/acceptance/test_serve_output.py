@@ -32,7 +32,7 @@ class Output:
 
 
 @contextmanager
-def running_server(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, Output]]:
+def running_server(folder: Path, *options: str, **env: str) -> Iterator[tuple[httpx.Client, Output]]:
     url_file, output = folder / "url", Output()
     command = [
         sys.executable,
@@ -46,7 +46,7 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, 
         *options,
     ]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment(**env)
     ) as process:
         assert process.stdout is not None
         try:
@@ -124,3 +124,24 @@ def test_options_that_cannot_be_used_end_with_status_2(options: tuple[str, ...])
 
     assert ended.returncode == 2
     assert options[0] in ended.stderr or "pdf" in ended.stderr
+
+
+def test_the_banner_ends_with_how_to_stop(tmp_path: Path) -> None:
+    """Whatever a client needs comes before, the exemption from a proxy included."""
+    options = ("--console", "--admin")
+    with running_server(
+        tmp_path, *options, HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="a.example", no_proxy=""
+    ) as (
+        client,
+        output,
+    ):
+        token = (tmp_path / "url.admin-token").read_text()
+        assert f"x-mock-admin-token: {token}" in output.banner
+        assert f"\n  console    http://127.0.0.1:{client.base_url.port}/_mock/console?token=" in output.banner
+        exports = '  export NO_PROXY=a.example,127.0.0.1,localhost,::1 no_proxy="$NO_PROXY"\n'
+        assert exports in output.banner
+
+
+def test_the_banner_says_nothing_of_a_proxy_that_no_client_asks(tmp_path: Path) -> None:
+    with running_server(tmp_path, HTTP_PROXY="http://127.0.0.1:9", no_proxy="127.0.0.1") as (_, output):
+        assert "NO_PROXY" not in output.banner

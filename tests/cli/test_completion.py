@@ -82,9 +82,8 @@ zpty -d shell
 SCRIPTS = {"bash": BASH, "fish": FISH, "zsh": ZSH}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
-def test_a_shell_completes_a_fault(shell: str, tmp_path: Path) -> None:
+def run_in_shell(shell: str, script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """What a shell without start files makes of a script that runs `mockserver`."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     program = tmp_path / "bin" / "mockserver"
@@ -92,8 +91,9 @@ def test_a_shell_completes_a_fault(shell: str, tmp_path: Path) -> None:
     program.write_text(f"#!{sys.executable}\nfrom mockserver.cli import main\n\nmain()\n")
     program.chmod(0o755)
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [shell, "-c", SCRIPTS[shell]],
+    without_start_files = ["-f"] if shell == "zsh" else []
+    return subprocess.run(
+        [shell, *without_start_files, "-c", script],
         cwd=tmp_path,
         env={**environment, "TERM": "dumb"},
         stdin=subprocess.DEVNULL,
@@ -102,7 +102,20 @@ def test_a_shell_completes_a_fault(shell: str, tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_a_shell_completes_a_fault(shell: str, tmp_path: Path) -> None:
+    done = run_in_shell(shell, SCRIPTS[shell], tmp_path)
     assert "cut-event" in done.stdout, done.stdout + done.stderr
+
+
+def test_zsh_without_its_completion_system_is_told_what_is_missing(tmp_path: Path) -> None:
+    done = run_in_shell("zsh", 'eval "$(mockserver completion zsh)"; print ready', tmp_path)
+    assert done.stdout == "ready\n", done.stderr
+    assert done.stderr.startswith("mockserver: completion needs compinit: put 'autoload -Uz compinit")
+    assert done.stderr.count("\n") == 1
 
 
 def test_another_shell_is_refused_with_the_nearest(run_cli: RunCli) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -53,6 +55,14 @@ def test_it_reports_versions_data_variables_and_ports(
     assert "MOCKSERVER_PORT sets --port; mockserver-client reads it too" in output
     assert "MOCKSERVER_SERVER_PORT is no option" in output
     assert f"{port} cannot be used: " in output
+    assert "ready there" not in output
+
+
+def test_a_port_of_a_server_is_told_from_that_of_another_program(run_cli: RunCli) -> None:
+    with mockserver.MockServer() as server:
+        port = str(urlsplit(server.base_url).port)
+        output = run_cli("doctor", "--port", port)[1]
+    assert re.search(rf"{port} cannot be used: .* \(a server is ready there\); serve on another", output)
 
 
 def test_another_owner_of_the_module_is_a_problem(run_cli: RunCli, with_other: Path) -> None:

@@ -36,6 +36,7 @@ def test_nobody_listens(run_cli: RunCli) -> None:
     assert (code, out) == (1, "")
     assert err.startswith("mockserver: http://127.0.0.1:")
     assert "is not ready: " in err
+    assert "; start it with `mockserver serve`, or name another with --port or --url" in err
     assert err.count("\n") == 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +109,56 @@ def test_latest_is_a_profile_of_every_command(command: str, run_cli: RunCli, tmp
     name, *others = command.split()
     _, output, errors = run_cli(name, "--profile", "latest", *others)
     assert "latest" not in output + errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--port abc", "Invalid value for '--port': 'abc' is not an integer from 0 to 65535."),
+        ("--port 80800", "'80800' is not an integer from 0 to 65535."),
+        ("--store-size 0", "'0' is not an integer of at least 1."),
+        ("9000", "Got unexpected extra argument (9000); did you mean --port 9000?"),
+    ],
+)
+def test_an_unusable_number_is_refused_with_its_bounds(arguments: str, message: str, run_cli: RunCli) -> None:
+    status, _, errors = run_cli("serve", *arguments.split())
+    assert status == 2
+    assert message in errors
+
+
+def test_the_source_of_an_unusable_value_is_named(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.mockserver]\nseed = 'x'\n")
+    errors = run_cli("serve")[2]
+    assert "Invalid value for 'seed' in pyproject.toml, [tool.mockserver]: 'x' is not" in errors
+    monkeypatch.setenv("MOCKSERVER_SEED", "y")
+    assert "Invalid value for the variable MOCKSERVER_SEED: 'y' is not" in run_cli("serve")[2]
+    assert "Invalid value for '--seed': 'z' is not" in run_cli("serve", "--seed", "z")[2]
+
+
+def test_a_misspelt_variable_is_noted(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROFIL", "CASE", "LOG_LEVEL", "PROFILE"):
+        monkeypatch.setenv(f"MOCKSERVER_{name}", "latest")
+    status, _, errors = run_cli("faults", "stall")
+    assert status == 0
+    note = "mockserver: note: MOCKSERVER_PROFIL has no effect; did you mean MOCKSERVER_PROFILE?\n"
+    assert errors == note
+
+
+def test_settings_with_a_byte_order_mark_and_other_line_ends_are_read(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xef\xbb\xbf[tool.mockserver]\r\nprofile = 'nothing'\r\n")
+    assert "no profile 'nothing'" in run_cli("serve")[2]
+
+
+def test_what_the_encoding_of_the_output_lacks_is_escaped() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "mockserver", "rules", "TXT-001"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+    assert b'"model":""\\u2026\n' in shown.stdout
+    assert shown.stderr == b""

@@ -82,3 +82,4 @@ def test_unknown_names_and_bad_combinations(arguments: list[str], message: str, 
     code, out, err = run_cli("schema", *arguments)
     assert (code, out) == (2, "")
     assert message in err
+    assert "conversation" not in err  # a schema of later profiles

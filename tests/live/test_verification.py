@@ -498,7 +498,11 @@ def test_mock_at_the_shared_path_passes(
         ("http://127.0.0.1:1/compatible-mode/v1", "check the host and port of --base-url"),
         ("https://no-such-host.invalid/v1", "check the host and port of --base-url"),
         ("{endpoint}/honest/elsewhere/v1", "name it with --profile"),
+        ("{endpoint}/honest/elsewhere/v1", ", or check the path of --base-url"),
+        ("{endpoint}/honest/elsewhere/v1/responses", "leave /responses out of --base-url"),
         ("{endpoint}/honest/elsewhere/compatible-mode/v1", "check the path of --base-url"),
+        ("{endpoint}/honest/elsewhere/compatible-mode/v1/responses", "leave /responses out of --base-url"),
+        ("{endpoint}/key-refused/v1", "refuses the key in DASHSCOPE_API_KEY"),
     ],
 )
 def test_base_url_that_cannot_be_verified_prints_one_line(

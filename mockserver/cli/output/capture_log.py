@@ -83,9 +83,9 @@ class CaptureLog:
 
     def summary_text(self) -> str:
         """The numbers of requests, recordings, problems and findings."""
-        lines = [
-            f"mockserver: {self._request_count} requests, {self._recording_count} recordings in {self._folder}"
-        ]
+        requests = _count_of(self._request_count, "request")
+        recordings = _count_of(self._recording_count, "recording")
+        lines = [f"mockserver: {requests}, {recordings} in {self._folder}"]
         lines += [f"  {problem}: {count}" for problem, count in sorted(self._problem_counts.items())]
         if self._dropped_count:
             lines.append(f"  lines that were not printed, because nobody read them: {self._dropped_count}")
@@ -111,7 +111,8 @@ def _result_lines(result: RecordingResult) -> list[str]:
     )
     duration = f"{result.duration * 1000:.0f} ms"
     line = f"{result.method} {result.path} {result.status or '-'}{first_byte} {duration}  {name}"
-    lines = [line + "".join(f"  ({problem})" for problem in _problems(result))]
+    problems = [f"{each}: {result.refusal}" if result.refusal else each for each in _problems(result)]
+    lines = [line + "".join(f"  ({problem})" for problem in problems)]
     lines += findings_lines([finding for finding in result.findings if finding.severity is not Severity.INFO])
     return [redact(escape_unprintable(each), result.secrets) for each in lines]
 
@@ -119,6 +120,10 @@ def _result_lines(result: RecordingResult) -> list[str]:
 def _problems(result: RecordingResult) -> list[str]:
     unchecked = f"not checked: {result.unchecked_reason}" if result.unchecked_reason else ""
     return [each for each in (result.problem, unchecked) if each]
+
+
+def _count_of(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -163,7 +163,7 @@ class ProfileSchemas:
     def _require_name(self, name: str) -> None:
         if name not in self.undated:
             raise UnknownSchema(
-                f"profile {self.profile} has no schema {name!r}{choose_from(name, self.names)}"
+                f"profile {self.profile} has no schema {name!r}{choose_from(name, self.all_schemas())}"
             )
 
     def _validator(self, name: str, *, closed: bool) -> Validator:

@@ -23,11 +23,12 @@ def startup_banner(
     accepts_any_key: bool,
     own_key: str = "",
     notes: Sequence[str] = (),
+    more_exports: Sequence[str] = (),
 ) -> str:
     """The lines printed at the start, without any key but one that the server made for its clients.
 
-    `key_variables` are the environment variables that hold accepted keys; `notes` are lines about what is not
-    usual.
+    `key_variables` are the environment variables that hold accepted keys; `notes` are lines about other addresses
+    and what is not usual; `more_exports` are lines that set other variables of clients.
     """
     base_url = url + profile.base_path
     if accepts_any_key:
@@ -37,7 +38,7 @@ def startup_banner(
         key = f"${variable}"
         given = f"export DASHSCOPE_API_KEY={own_key or '…    # the key given with --api-key'}"
         exports = [] if key_variables else [given]
-    exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}"]
+    exports += [f'export OPENAI_API_KEY="${variable}"', f"export OPENAI_BASE_URL={base_url}", *more_exports]
     body = f'{{"model": "{profile.models[0]}", "input": "Hello, please introduce yourself in one sentence."}}'
     curl = (
         f'curl {base_url}/responses -H "Authorization: Bearer {key}" '

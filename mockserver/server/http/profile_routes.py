@@ -31,6 +31,9 @@ from mockserver.server.operations.handlers import OPERATION_HANDLERS
 
 __all__ = ["CHAT_ROUTES", "ProfileRoutes"]
 
+#: How the path of a create request ends if the base URL names the endpoint already.
+_DOUBLED_PATH = "/responses/responses"
+
 #: Requests for completions, which every profile has, without the router.
 CHAT_ROUTES: HotRoutes = {
     ("POST", path): partial(run_handler, chat_completions, translate_error=to_chat_error)
@@ -97,7 +100,9 @@ class ProfileRoutes(Starlette):
     async def _not_found(self, request: StarletteRequest, _: Exception) -> Response:
         path = request.url.path
         other = self._endpoints_elsewhere.get(path) or _profile_serving(path, self._profile)
-        if other is not None:
+        if hint := _doubled_path_hint(request):
+            message = f"There is nothing at {path}.{hint}"
+        elif other is not None:
             message = f"{path} belongs to the profile {other}."
         elif path.endswith("/chat/completions"):
             served = " and ".join(CHAT_PATHS)
@@ -110,7 +115,7 @@ class ProfileRoutes(Starlette):
     async def _method_not_allowed(self, request: StarletteRequest, error: Exception) -> Response:
         allowed: Mapping[str, str] = getattr(error, "headers", None) or {}
         # Text of the vendor's error-code page (2026).
-        message = f"Request method '{request.method}' is not supported."
+        message = f"Request method '{request.method}' is not supported.{_doubled_path_hint(request)}"
         headers = ((b"allow", allowed.get("Allow", "").encode()),)
         error = NotAnApiRequest(405, "InvalidParameter", message, headers=headers)
         return self._error_response(error.passed_on())
@@ -196,6 +201,15 @@ def _build_openapi_document(
 
         document = add_admin_api(document)
     return document
+
+
+def _doubled_path_hint(request: StarletteRequest) -> str:
+    """What to do about a base URL that ends in /responses; empty if it does not."""
+    path = request.url.path
+    if not path.endswith(_DOUBLED_PATH):
+        return ""
+    url = f"{request.url.scheme}://{request.url.netloc}{path.removesuffix(_DOUBLED_PATH)}"
+    return f" Leave /responses out of the base URL: it is {url}."
 
 
 def _profile_serving(path: str, served_profile: Profile) -> str | None:

@@ -221,6 +221,11 @@ def test_a_path_of_another_profile_is_named(api: ApiClient, later: ApiClient) ->
         reply = api.client.get(base + path)
         assert reply.status_code == 404
         assert "belongs to the profile qwen-2026-0" in reply.json()["message"]
+    for server in (api, later):
+        doubled = server.client.post(f"{server.server.base_url}/responses/responses", json={})
+        assert doubled.status_code in (404, 405)
+        hint = f"Leave /responses out of the base URL: it is {server.server.base_url}."
+        assert hint in doubled.text
     for path in ("/responses/x/cancel", "/responses/input_tokens", "/responses/compact", "/chat"):
         assert later.request("POST", path, {}).status_code in (404, 405)
 
