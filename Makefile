@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL_CHECKOUT := $(PIP) install --no-deps --no-build-isolation --editable .
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help serve test test-all soak check format docs console lock clean
+.PHONY: help serve test test-all environments soak check format docs console lock clean
 
 help:
 	@echo "make serve    run the mock server (PORT=8080, ARGS='--seed 1')"
@@ -24,15 +26,20 @@ help:
 serve: $(VENV)/.serves
 	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
-# The tests start hundreds of processes. Without bytecode each would compile the package, also where Python must not write it.
+# The tests start hundreds of processes. Without bytecode each would compile the package, and pytest hundreds of modules,
+# so Python writes it even if the caller's environment forbids it.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 test: $(VENV)/.develops
-	@$(BIN)/python -m compileall -q mockserver
+	@$(BIN)/python -m compileall -q mockserver tests/recorder tests/traffic_recorder.py
 	@$(BIN)/python tests/environments/build.py openai-newest node downstream
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-all: test
 	@$(BIN)/python tests/environments/build.py
-	$(BIN)/python -m pytest -m "slow and not soak" -n auto --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) -m "slow and not soak" $(PYTEST_ARGS)
+
+environments: $(VENV)/.develops
+	@$(BIN)/python tests/environments/build.py
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
@@ -65,6 +72,7 @@ lock: $(VENV)/.develops
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra pytest --constraints requirements/dev.txt --output-file requirements/pytest.txt
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
+	$(COMPILE) --group installer --constraints requirements/dev.txt --output-file requirements/installer.txt
 	@set -e; for each in tests/environments/*/requirements.in; do \
 		echo "$$each"; $(COMPILE) $$each --output-file $${each%.in}.txt; done
 	@set -e; for each in tests/environments/*/package.json examples/node/package.json requirements/console/package.json benchmarks/peers/package.json; do echo "$$each"; (cd $${each%/*}; \
@@ -84,9 +92,12 @@ $(VENV)/.created:
 
 $(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
 	$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(INSTALL_CHECKOUT)
 	@touch $@
 
-$(VENV)/.develops: requirements/dev.txt $(VENV)/.serves
-	$(PIP) install --no-deps -r requirements/dev.txt
-	@touch $@
+# dev.txt has what the server needs, too. uv takes seconds and pip minutes, but uv ignores the configuration of pip.
+$(VENV)/.develops: requirements/dev.txt requirements/installer.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
+	$(PIP) install --no-deps -r requirements/installer.txt
+	$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt
+	$(INSTALL_CHECKOUT)
+	@touch $(VENV)/.serves $@

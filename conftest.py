@@ -5,7 +5,10 @@ With CI=true a skipped test is a failure, since CI has every program that the te
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -33,11 +36,31 @@ def pytest_configure() -> None:
     )
 
 
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays: a collection of garbage need not visit thousands of tests each time.
+    gc.freeze()
+    # A test that writes a module twice within a second must not import the bytecode of the first one.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One worker more than there are processors, because tests also wait: for processes, pauses and timeouts."""
+    return (yield) + 1
+
+
+@pytest.fixture(scope="session")
+def _spool_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names for the folders of all tests. `mktemp` would list those of all earlier tests for each."""
+    root = tmp_path_factory.mktemp("spools")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _check_all_traffic(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[None]:
-    spool = tmp_path_factory.mktemp("spool")
+def _check_all_traffic(_spool_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    spool = next(_spool_folders)
+    spool.mkdir()
     monkeypatch.setenv(traffic_recorder.SPOOL_VARIABLE, str(spool))
     monkeypatch.setenv("PYTHONPATH", str(RECORDER_FOLDER), prepend=os.pathsep)
     _problems.clear()

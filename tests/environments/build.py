@@ -30,6 +30,7 @@ DEFINITIONS = Path(__file__).resolve().parent
 ROOT = DEFINITIONS.parent.parent
 ENVIRONMENTS = ROOT / ".environments"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+UV = Path(sys.executable).with_name("uv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,21 @@ def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:
 
 
 def build_python(target: Path, files: tuple[Path, ...]) -> None:
-    """A virtual environment without pip: this one's pip fills it, which is quicker."""
+    """A virtual environment without pip: uv fills it, or this one's pip, which takes ten times as long."""
     venv.create(target, symlinks=True)
-    run(*PIP, "--python", str(target), "install", "--no-deps", "--requirement", str(files[0]))
+    requirements = ("--no-deps", "--require-hashes", "--requirement", str(files[0]))
+    if not install_with_uv(target, requirements):
+        run(*PIP, "--python", str(target), "install", *requirements)
+
+
+def install_with_uv(target: Path, requirements: tuple[str, ...]) -> bool:
+    """Whether uv could install the requirements: it may be missing, and it does not read pip's configuration."""
+    if not UV.exists():
+        return False
+    python = str(target / "bin" / "python")
+    command = (str(UV), "pip", "install", "--quiet", "--python", python, *requirements)
+    done = subprocess.run(command, cwd=ROOT, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return done.returncode == 0
 
 
 def build_sdist(target: Path, files: tuple[Path, ...]) -> None:
