@@ -71,6 +71,8 @@ lock: $(VENV)/.develops
 	$(COMPILE) pyproject.toml --extra pytest --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra pytest --constraints requirements/dev.txt --output-file requirements/pytest.txt
+	$(COMPILE) pyproject.toml --extra compression --extra metrics --extra redis --constraints requirements/dev.txt \
+		--output-file requirements/container.txt
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) --group installer --constraints requirements/dev.txt --output-file requirements/installer.txt
 	@set -e; for each in tests/environments/*/requirements.in; do \

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,24 +12,14 @@ import pytest
 
 from tests.acceptance.conftest import ServerProcess, StartServer, server_environment
 from tests.marks import slow_except
+from tests.permissions import without_override
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(sys.platform == "win32", reason="permissions are those of POSIX"),
 ]
 
-#: Permissions do not hold back root, unless it gives up this capability.
-_WITHOUT_OVERRIDE = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
-_SERVER = (sys.executable, "-m", "mockserver")
-
-
-def unprivileged() -> tuple[str, ...]:
-    """The command for a server that permissions hold back."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return _SERVER
-    if shutil.which("setpriv") is None:
-        pytest.skip("root needs setpriv to be held back by permissions")
-    return (*_WITHOUT_OVERRIDE, *_SERVER)
+SERVER = (sys.executable, "-m", "mockserver")
 
 
 def make_read_only_folder(folder: Path) -> str:
@@ -64,7 +52,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, prepare: Calla
     folder.mkdir()
     reason = prepare(folder)
     done = subprocess.run(
-        [*unprivileged(), "serve", "--port", "0", "--store", f"sqlite:{folder}/store"],
+        [*without_override(SERVER), "serve", "--port", "0", "--store", f"sqlite:{folder}/store"],
         env=server_environment(),
         capture_output=True,
         text=True,
@@ -87,7 +75,7 @@ def test_a_folder_that_becomes_read_only_or_vanishes_is_a_503_until_it_is_back(
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    server = start_server("--store", f"sqlite:{folder}/store", program=unprivileged())
+    server = start_server("--store", f"sqlite:{folder}/store", program=without_override(SERVER))
     folder.chmod(0o555)
     (folder / "store").chmod(0o444)
     assert_unavailable(server)

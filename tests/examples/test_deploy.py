@@ -25,10 +25,15 @@ from jsonschema import Draft202012Validator
 
 from mockserver.cli.serve import serve
 from mockserver.server.access import HEALTH_PATHS
+from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
 from mockserver.settings import SETTING_NAMES
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
 from tests.nginx import free_port, nginx
+from tests.permissions import without_override
+
+#: Seconds that the server may take to stop, with workers whose clients do not leave.
+STOP_SECONDS = SHUTDOWN_GRACE_SECONDS + ABORT_TIMEOUT_SECONDS + 5
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "examples" / "deploy"
@@ -70,6 +75,18 @@ def test_compose_refers_to_files_that_exist() -> None:
         assert services.keys() >= each.get("depends_on", {}).keys()
 
 
+def test_compose_services_are_restricted_pinned_and_watched() -> None:
+    services = yaml.safe_load(read("compose.yaml"))["services"]
+    for each in services.values():
+        assert each["read_only"] is True
+        assert each["security_opt"] == ["no-new-privileges:true"]
+        assert each["healthcheck"]["test"][0] == "CMD"
+        assert {"mem_limit", "pids_limit", "restart"} <= each.keys()
+        assert "build" in each or re.search(r":\d+\.\d+\.\d+-", each["image"])
+    assert services["mock"]["cap_drop"] == ["ALL"]
+    assert "ports" not in services["mock"] | services["redis"]
+
+
 def test_the_variables_of_compose_are_valid_options(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in yaml.safe_load(read("compose.yaml"))["services"]["mock"]["environment"].items():
         monkeypatch.setenv(name, "sk-test" if name == "MOCKSERVER_API_KEY" else str(value))
@@ -100,9 +117,16 @@ def test_kubernetes_objects_fit_together() -> None:
     # A service named mockserver would set MOCKSERVER_PORT=tcp://… in the pod.
     assert template["spec"]["enableServiceLinks"] is False
     (container,) = template["spec"]["containers"]
-    for probe in ("readinessProbe", "livenessProbe"):
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["path"] in HEALTH_PATHS
     assert "cpu" in container["resources"]["requests"]  # the scaler's utilization is a share of it
+    assert "memory" in container["resources"]["limits"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+    (mount,), (volume,) = container["volumeMounts"], template["spec"]["volumes"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], "/tmp")  # noqa: S108
+    _, pause = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert template["spec"]["terminationGracePeriodSeconds"] > int(pause) + STOP_SECONDS
     program, command, *options = container["args"]
     assert (program, command) == ("mockserver", "serve")
     serve.make_context("serve", options)
@@ -117,6 +141,18 @@ def test_the_systemd_unit_runs_serve() -> None:
     assert (Path(program).name, command) == ("mockserver", "serve")
     serve.make_context("serve", options)
     assert unit["Service"]["DynamicUser"] == "yes"
+    assert int(unit["Service"]["TimeoutStopSec"]) > STOP_SECONDS
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "mockserver.service"
+    unit.write_text(read("mockserver.service").replace("/opt/mockserver/bin/mockserver", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 class Image:
@@ -143,10 +179,12 @@ class Image:
         """Nothing of the caller's but where pip finds packages."""
         pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         path = os.pathsep.join([f"{sys.base_prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"])
-        return {**pip, "HOME": str(self.home), "PATH": path, **self.variables, **extra}
+        folders = {"HOME": str(self.home), "PATH": path, "TMPDIR": str(self.working_folder)}
+        return {**pip, **folders, **self.variables, **extra}
 
     def _from(self, arguments: str) -> None:
         assert arguments.startswith("docker.io/library/python:3.")
+        assert re.fullmatch(r"\S+:\d+\.\d+\.\d+-slim-\w+( AS build)?", arguments)  # pinned
         self.variables, self.user = {}, ""
 
     def _copy(self, arguments: str) -> None:
@@ -195,11 +233,17 @@ class Image:
     def _cmd(self, arguments: str) -> None:
         self.command = json.loads(arguments)
 
-    def program(self, command: list[str]) -> list[str]:
-        """The command with its program found as in the image."""
+    def program(self, command: list[str]) -> list[str | Path]:
+        """The command with its program found as in the image, held back by permissions like the image's user."""
         found = shutil.which(command[0], path=self.variables["PATH"])
         assert found is not None
-        return [found, *command[1:]]
+        return without_override([found, *command[1:]])
+
+    def make_read_only(self) -> None:
+        """Leave only `/tmp` writable."""
+        for each in (self.root, *self.files()):
+            if not each.is_symlink():
+                each.chmod(each.stat().st_mode & ~0o222)
 
     def files(self) -> set[Path]:
         """All files outside of `/tmp`, which alone is writable."""
@@ -216,15 +260,22 @@ def running(image: Image, **variables: str) -> Iterator[subprocess.Popen[bytes]]
             yield process
         finally:
             process.terminate()
-            process.wait(60)
+            assert process.wait(60) == 0
 
 
 @pytest.mark.slow
 def test_the_steps_of_the_containerfile_make_a_server_that_is_healthy(tmp_path: Path) -> None:
     image = Image(tmp_path / "root", read("Containerfile"))
     assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", image.user)  # a number, for runAsNonRoot
-    variables = {"MOCKSERVER_PORT": str(free_port()), "MOCKSERVER_API_KEY": "sk-test-0123456789"}
+    variables = {
+        "MOCKSERVER_PORT": str(free_port()),
+        "MOCKSERVER_API_KEY": "sk-test-0123456789",
+        "MOCKSERVER_WORKERS": "2",
+        "MOCKSERVER_METRICS": "true",
+        "MOCKSERVER_URL_FILE": str(image.working_folder / "url"),
+    }
     files = image.files()
+    image.make_read_only()
 
     def is_healthy() -> bool:
         check = subprocess.run(
@@ -241,14 +292,18 @@ def test_the_steps_of_the_containerfile_make_a_server_that_is_healthy(tmp_path: 
     assert not is_healthy()
     with running(image, **variables):
         wait_until(is_healthy)
+        root = f"http://127.0.0.1:{variables['MOCKSERVER_PORT']}"
         reply = httpx.post(
-            f"http://127.0.0.1:{variables['MOCKSERVER_PORT']}/v1/responses",
+            f"{root}/v1/responses",
             headers={"authorization": f"Bearer {variables['MOCKSERVER_API_KEY']}"},
             json={"model": "qwen3-max-2026-01-23", "input": "Hello"},
         )
         assert reply.json()["status"] == "completed"
+        assert "mockserver_requests_total" in httpx.get(f"{root}/metrics").text
+        assert len([*image.working_folder.glob("mockserver-*")]) == 2  # the store, and the metrics
     assert not is_healthy()
     assert image.files() == files
+    assert [*image.working_folder.glob("mockserver-*")] == []
 
 
 def nginx_site(port: int, upstream: str) -> str:
