@@ -59,14 +59,15 @@ def _parse_file(name: str, data: bytes, kind: str | None, findings: Iterable[Fin
         except InvalidExchange:
             pass  # one of the findings says why
     schema = _SCHEMA_BY_KIND.get(kind or "", "")
-    title = _reply_title(detected)
-    body = _make_body(title, detected.body, _redacted_headers(detected.headers), secrets, schema)
+    title, headers = _reply_title(detected), _redacted_headers(detected.headers)
     if kind in _STREAM_KINDS:
         stream = _parse_stream(detected, [(None, detected.body)])
-        whole = body if not stream.events else _final_response(stream, title, body.headers)
-        return ReportExchange(
-            redact(name), kind, findings=located, reply=whole, stream=stream if stream.events else None
-        )
+        if stream.events:
+            whole = _final_response(stream, title, headers)
+            return ReportExchange(redact(name), kind, findings=located, reply=whole, stream=stream)
+    body = _make_body(title, detected.body, headers, secrets, schema)
+    if kind in _STREAM_KINDS:
+        return ReportExchange(redact(name), kind, findings=located, reply=body)
     if kind in ("request", "chat_request"):
         return ReportExchange(redact(name), kind, findings=located, request=replace(body, title="Request"))
     return ReportExchange(redact(name), kind or "unknown kind", findings=located, reply=body)
@@ -251,11 +252,13 @@ def exchange_from_raw(raw: RawExchange) -> ReportExchange:
     operation = find_operation(load_profile(raw.profile), raw.method, raw.path)
     good = (raw.status or 0) < 400
     schema = "error" if not good else operation.response_schema if operation else ""
-    reply = _make_body(title, body, head, secrets, schema)
     if detected is not None and detected.kind in _STREAM_KINDS:
         read = _parse_stream(detected, raw.chunks, secrets)
-        if read.events:
-            stream, reply = read, _final_response(read, title, head)
+        stream = read if read.events else None
+    if stream is not None:
+        reply = _final_response(stream, title, head)
+    else:
+        reply = _make_body(title, body, head, secrets, schema)
     part = "reply" if stream is None else "stream"
     call = redact(f"{raw.method} {raw.path}", secrets)
     return ReportExchange(

@@ -389,17 +389,27 @@ class _Redactor:
             or (self._short_secrets is not None and self._short_secrets.search(text) is not None)
         )
 
+    def _may_split_secret(self, text: str) -> bool:
+        """Whether deltas in a body that has no whole secret can be pieces of one, or one of them its start."""
+        delta = _WHOLE_DELTA.search(text)
+        if delta is None or self.is_raw or text.count('"delta"') > 1:
+            return True
+        return self.in_same_length().redact_end(delta[1]) != delta[1]
+
     def _may_change(self, text: str) -> bool:
-        """Whether anything in a body can be a secret: to scan a large one takes long."""
-        signs = (*("\\", '"delta"', '"headers"', '"authorization"', "://", "sk-", "…"), *self._long_secrets)
+        """Whether anything in a body can be a secret: to scan a large one, or many, takes long."""
+        signs = (*("\\", '"headers"', '"authorization"', "://", "sk-", "…"), *self._long_secrets)
         return (
             any(each in text for each in signs)
+            or ('"delta"' in text and self._may_split_secret(text))
             or bool(self._masks.as_options)
             or (self._short_secrets is not None and self._short_secrets.search(text) is not None)
             or self._redact_cut_secret(text, MIN_KEY_LENGTH) != text
         )
 
 
+#: A delta that is a text, and then the end of its object or the next name: what follows does not continue it.
+_WHOLE_DELTA = re.compile(r'"delta"\s*:\s*"([^"\\]*)"\s*(?:\}|,\s*"[^"\\]*"\s*:)')
 #: Members whose values are words of the API: a reply has them too, and they give nothing away.
 _ENUMERATED_MEMBERS = frozenset({"type", "role", "status"})
 

@@ -184,6 +184,22 @@ def test_a_secret_across_deltas_is_masked_in_each_text(size: int) -> None:
             assert shown.count("other ") == (len(pieces) if values is events else 0)
 
 
+@pytest.mark.parametrize("text", [SECRET, SECRET[:-1], SECRET[:8], f"so far: {SECRET[:12]}", "sk-a1b2c3d4"])
+def test_a_delta_by_itself_shows_no_secret(text: str) -> None:
+    event = {"type": "response.output_text.delta", "delta": text, "output_index": 0}
+    for value in (event, {"delta": text}, {"choices": [{"index": 0, "delta": {"content": text}}]}):
+        shown = _delta_text(redact_body(json.dumps(value).decode(), [SECRET]))
+        assert SECRET[:8] not in shown
+        assert "a1b2" not in shown
+        assert len(shown) == len(text)
+
+
+def test_pieces_of_a_secret_in_one_delta_are_joined() -> None:
+    for separator in (" ", ","):
+        clean = redact_body(f'{{"delta": "{SECRET[:7]}"{separator}"{SECRET[7:]}"}}', [SECRET])
+        assert SECRET[:7] not in clean
+
+
 def _call_deltas(pieces: list[str]) -> Iterator[dict[str, Any]]:
     """The deltas of a call in Chat Completions; only the first has the type and the name."""
     yield {"index": 0, "type": "function", "function": {"name": "x", "arguments": ""}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mockserver.replies.token_counts import count_tokens
@@ -24,17 +24,21 @@ _MAX_NEAR_MISSES = 5
 
 def entry_details(session: Session, entry: Entry) -> tuple[tuple[str, str], ...]:
     """What the server knows about a journal entry, without keys; call it in the event loop, which owns the session."""
-    return tuple((what, redact(value, entry.secrets)) for what, value in _details(session, entry) if value)
+    return _redacted_details(entry, _details(session, entry))
 
 
 def render_entry_page(profile: str, number: int, entry: Entry, details: tuple[tuple[str, str], ...]) -> str:
     """A journal entry as an HTML page without keys, which takes seconds for a stream of megabytes."""
+    details = (*_redacted_details(entry, _timing(entry)), *details)
     exchange = exchange_from_entry(entry, number, profile, details=details)
     return render_exchange_page(replace(exchange, rule_path=RULES_PATH))
 
 
+def _redacted_details(entry: Entry, details: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((what, redact(value, entry.secrets)) for what, value in details if value)
+
+
 def _details(session: Session, entry: Entry) -> Iterator[tuple[str, str]]:
-    yield from _timing(entry)
     for name in entry.ignored:
         yield "ignored", f"{name}: {session.profile.title} does not support it and ignores it"
     request = incoming_request(entry, session.profile)
