@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
@@ -37,7 +39,7 @@ STUBS = [
     {"match": "big", "reply": "x" * 10_000},
 ]
 
-Measured = Callable[[str, int], AbstractContextManager[None]]
+Measured: TypeAlias = "Callable[[str], AbstractContextManager[Growth]]"
 
 
 @pytest.fixture(autouse=True)
@@ -59,59 +61,93 @@ def unrecorded(start_server: StartServer, tmp_path: Path, _many_open_files: None
     (exchanges / "stubs.json").write_text(json.dumps(STUBS))
     options = ("--seed", "1", "--quiet", "--exchanges", exchanges)
     server = start_server(*options, env={"PYTHONPATH": str(ROOT)})
-    wait_until(lambda: measure(server.process.pid)[2] > 1, "the thread that looks for changed exchanges")
+    wait_until(lambda: measure(server.process.pid).threads > 1, "the thread that looks for changed exchanges")
     server.create("Go on.")  # its connection stays open
     return server
 
 
-def measure(process: int) -> tuple[int, int, int]:
-    """(MiB of memory, open files, threads) of a process."""
+class Resources(NamedTuple):
+    """What a process uses."""
+
+    memory_mib: int
+    files: int
+    threads: int
+
+
+def measure(process: int) -> Resources:
     folder = Path("/proc") / str(process)
     memory = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
-    return memory, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
+    return Resources(memory, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir())))
+
+
+class Growth:
+    """By how much the resources of a server have grown."""
+
+    def __init__(self, before: Resources) -> None:
+        self.before = self.after = before
+
+    @property
+    def memory_mib(self) -> int:
+        return self.after.memory_mib - self.before.memory_mib
+
+    @property
+    def files(self) -> int:
+        return self.after.files - self.before.files
+
+    @property
+    def threads(self) -> int:
+        return self.after.threads - self.before.threads
+
+    def __str__(self) -> str:
+        pairs = zip(self.before, self.after, strict=True)
+        memory, files, threads = (f"{old} -> {new}" for old, new in pairs)
+        return f"RSS {memory} MiB, files {files}, threads {threads}"
 
 
 @pytest.fixture
 def measured(unrecorded: ServerProcess, capsys: pytest.CaptureFixture[str]) -> Measured:
-    """Print one line with the server's resources before and after, also without `-s`.
-
-    What was opened must be closed, and memory must grow by less than so many MiB.
-    """
+    """Measure the growth of the server, and print it in one line, also without `-s`."""
     process = unrecorded.process.pid
-    files = measure(process)[1]
+    files = measure(process).files
 
-    def measure_without_connections() -> tuple[int, int, int]:
-        wait_until(lambda: measure(process)[1] <= files, "closed connections")
+    def measure_without_connections() -> Resources:
+        """Give the server a minute to close connections."""
+        deadline = time.monotonic() + 60
+        while measure(process).files > files and time.monotonic() < deadline:
+            time.sleep(0.05)
         return measure(process)
 
     @contextmanager
-    def run(name: str, growth_mib: int) -> Iterator[None]:
-        before = measure_without_connections()
-        yield
-        after = measure_without_connections()
-        memory, files, threads = (f"{old} -> {new}" for old, new in zip(before, after, strict=True))
+    def run(name: str) -> Iterator[Growth]:
+        growth = Growth(measure_without_connections())
+        yield growth
+        growth.after = measure_without_connections()
         with capsys.disabled():
-            print(f"\n{name}: RSS {memory} MiB, files {files}, threads {threads}")
-        assert after[0] - before[0] < growth_mib
-        assert after[2] <= before[2] + 1  # a thread for large bodies or changed files may have begun
+            print(f"\n{name}: {growth}")
 
     return run
 
 
-def test_many_requests(unrecorded: ServerProcess, measured: Measured) -> None:
+def test_many_requests_leave_nothing(unrecorded: ServerProcess, measured: Measured) -> None:
     asyncio.run(send_requests(unrecorded.address, WARM_UP_REQUESTS, 0))
-    with measured(f"{REQUESTS:,} requests", 20):
+    with measured(f"{REQUESTS:,} requests") as growth:
         asyncio.run(send_requests(unrecorded.address, REQUESTS, WARM_UP_REQUESTS))
+    assert growth.memory_mib < 20
+    assert growth.files <= 0
+    assert growth.threads <= 1  # one for large bodies and changed files may have begun
 
 
-def test_long_chain(unrecorded: ServerProcess, measured: Measured) -> None:
+def test_a_long_chain_keeps_its_responses_alone(unrecorded: ServerProcess, measured: Measured) -> None:
     """The first turns import what later ones need; then each one keeps its response and its context."""
     link = {"previous_response_id": unrecorded.create("Go on.").json()["id"]}
-    with measured(f"chain of {CHAIN_TURNS:,} turns", 256):
+    with measured(f"chain of {CHAIN_TURNS:,} turns") as growth:
         for _ in range(CHAIN_TURNS):
             reply = unrecorded.create("Go on.", **link)
             assert reply.status_code == 200
             link = {"previous_response_id": reply.json()["id"]}
+    assert growth.memory_mib < 256
+    assert growth.files <= 0
+    assert growth.threads <= 1
 
 
 async def connect(server: ServerProcess, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -146,14 +182,20 @@ async def hold(server: ServerProcess, count: int, request: bytes, *, reads: bool
         writer.transport.abort()
 
 
-def test_idle_streams(unrecorded: ServerProcess, measured: Measured) -> None:
+def test_idle_streams_end_with_their_clients(unrecorded: ServerProcess, measured: Measured) -> None:
     asyncio.run(hold(unrecorded, WAVE, encode_request("wait"), reads=True))
-    with measured(f"{IDLE_STREAMS:,} idle streams", 128):
+    with measured(f"{IDLE_STREAMS:,} idle streams") as growth:
         asyncio.run(hold(unrecorded, IDLE_STREAMS, encode_request("wait"), reads=True))
+    assert growth.memory_mib < 128
+    assert growth.files <= 0
+    assert growth.threads <= 1
 
 
-def test_clients_that_do_not_read(unrecorded: ServerProcess, measured: Measured) -> None:
+def test_clients_that_do_not_read_leave_nothing(unrecorded: ServerProcess, measured: Measured) -> None:
     # What they need at the same time is not all given back to the system, but serves the next ones.
     asyncio.run(hold(unrecorded, SILENT_CLIENTS, encode_request("big") * 100, reads=False))
-    with measured(f"{SILENT_CLIENTS:,} clients that do not read", 128):
+    with measured(f"{SILENT_CLIENTS:,} clients that do not read") as growth:
         asyncio.run(hold(unrecorded, SILENT_CLIENTS, encode_request("big") * 100, reads=False))
+    assert growth.memory_mib < 128
+    assert growth.files <= 0
+    assert growth.threads <= 1
