@@ -10,6 +10,6 @@ A server without a token has no admin API. This package may import everything in
 
 from mockserver.server.admin.handlers import ADMIN_HANDLERS
 from mockserver.server.admin.operations import require_parts
-from mockserver.server.admin.stub_documents import add_stubs, define_stubs, read_stubs
+from mockserver.server.admin.stub_documents import define_stubs, read_stubs
 
-__all__ = ["ADMIN_HANDLERS", "add_stubs", "define_stubs", "read_stubs", "require_parts"]
+__all__ = ["ADMIN_HANDLERS", "define_stubs", "read_stubs", "require_parts"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,21 +24,19 @@ from mockserver.server.admin.operations import (
     require_parts,
 )
 from mockserver.server.admin.stub_documents import (
-    DefinedStub,
-    StubDocuments,
     add_stubs,
     define_stubs,
     parse_stub,
     parse_stubs,
 )
 from mockserver.server.delivery.chunking import parse_chunking
-from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.faults import RequestedFault, parse_fault
 from mockserver.server.delivery.pacing import parse_pace
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
 from mockserver.server.http.transmission import send_body
-from mockserver.server.large_bodies import is_large, run_beside_loop, run_in_worker, run_with_imports
+from mockserver.server.large_bodies import is_large, run_beside_loop, run_in_worker
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.server.state.rate_limits import parse_limits
 from mockserver.server.state.session_registry import (
@@ -64,25 +62,26 @@ OperationFunction = Callable[[HttpRequest, Any], Awaitable[Any]]
 
 
 async def _list_stubs(request: HttpRequest, _: Any) -> Any:
-    stubs = request.session.stubs.all
-    return {
-        "stubs": [
-            {
-                "name": each.name,
-                "times": each.definition.times,
-                "given": each.call_count,
-                "scenario": each.definition.scenario or None,
-                "says": redact(str(each)),
-            }
-            for each in stubs
-        ]
-    }
+    return {"stubs": await run_in_worker(_stub_objects, request.session.stubs.all)}
+
+
+def _stub_objects(stubs: Iterable[Stub]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": each.name,
+            "times": each.definition.times,
+            "given": each.call_count,
+            "scenario": each.definition.scenario or None,
+            "says": redact(str(each)),
+        }
+        for each in stubs
+    ]
 
 
 async def _add_stubs(request: HttpRequest, _: Any) -> Any:
     documents = await run_beside_loop(parse_stubs, request.body)
-    defined = await _define_stubs(request, documents)
-    names = [each.name for each in add_stubs(request.session, defined)]
+    definitions = await run_in_worker(define_stubs, request.session, documents)
+    names = [each.name for each in await add_stubs(request.session.stubs, definitions)]
     return {"names": names} if documents.is_list else {"name": names[0]}
 
 
@@ -98,17 +97,15 @@ async def _replace_stub(request: HttpRequest, _: Any) -> Any:
     """Replace a stub in its place; if the new one is invalid, the old one stays. Without a name it keeps the old."""
     documents = await run_beside_loop(parse_stub, request.body)
     session, name = request.session, _find_stub(request).name
-    defined = await _define_stubs(request, documents.with_default_name(name))
+    definitions = await run_in_worker(
+        define_stubs, session, documents.with_default_name(name), StubRegistry()
+    )
     old = _find_stub(request)
-    (new,) = add_stubs(session, defined, StubRegistry())
+    (new,) = StubRegistry().add_all(definitions)
     if new.name != old.name and session.stubs.get(new.name) is not None:
         raise ConfigurationError(f"another stub has the name {new.name!r}")
     session.stubs.replace(old.name, new.move_to(session.stubs))
     return {"name": new.name}
-
-
-async def _define_stubs(request: HttpRequest, documents: StubDocuments) -> list[DefinedStub]:
-    return await run_beside_loop(lambda _: define_stubs(request.session, documents), request.body)
 
 
 async def _delete_stub(request: HttpRequest, _: Any) -> Any:
@@ -140,10 +137,14 @@ async def _list_faults(request: HttpRequest, _: Any) -> Any:
 
 
 async def _set_faults(request: HttpRequest, value: Any) -> Any:
-    parts = [(f"/{index}", parse_fault, each) for index, each in enumerate(value)]
-    await run_with_imports(require_parts, parts)
-    request.session.faults = tuple(map(parse_fault, value))
+    request.session.faults = await run_in_worker(_parse_faults, value)
     return await _list_faults(request, None)
+
+
+def _parse_faults(names: Sequence[str]) -> tuple[RequestedFault, ...]:
+    """Raises InvalidExchange with all errors."""
+    require_parts((f"/{index}", parse_fault, each) for index, each in enumerate(names))
+    return tuple(map(parse_fault, names))
 
 
 async def _read_journal(request: HttpRequest, _: Any) -> Any:
@@ -293,7 +294,7 @@ async def _wait_until_left(entry: Entry, seconds: float) -> None:
 
 
 async def _open_session(request: HttpRequest, value: Any) -> Any:
-    await run_with_imports(require_parts, list(_session_parts(value)))
+    await run_in_worker(lambda: require_parts(_session_parts(value)))
     lists = {name: tuple(value[name]) for name in ("fault", "limit") if name in value}
     return _session_object(
         await request.services.sessions.open(_session_name(request), SessionOverrides(**{**value, **lists}))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mockserver.documents.problems import Problem
-from mockserver.errors import InvalidExchange, InvalidJSON
+from mockserver.errors import ConfigurationError, InvalidExchange, InvalidJSON
 from mockserver.exchanges import Exchange, parse_exchange_object
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.document_problems import find_serving_problems
@@ -18,7 +19,6 @@ from mockserver.server.stubs.stubs import Stub, StubDefinition, StubRegistry
 from mockserver.wire import json
 
 __all__ = [
-    "DefinedStub",
     "StubDocuments",
     "add_stubs",
     "define_stubs",
@@ -29,6 +29,9 @@ __all__ = [
 
 #: What error messages call the document.
 _PLACE = "body"
+
+#: Stubs that are added at once, which takes up to 10 ms.
+_STUBS_PER_TURN = 250
 
 
 class StubDocument(NamedTuple):
@@ -92,47 +95,50 @@ def parse_stub(data: bytes) -> StubDocuments:
     return documents
 
 
-class DefinedStub(NamedTuple):
-    """A stub of a document for a session, or what is wrong with it."""
+def define_stubs(
+    session: Session, documents: StubDocuments, registry: StubRegistry | None = None
+) -> list[StubDefinition]:
+    """Define stubs, each for one request unless it says more. Raises InvalidExchange with every problem of all.
 
-    pointer: str
-    name: str
-    definition: StubDefinition | None
-    errors: Sequence[InvalidExchange]
-
-
-def define_stubs(session: Session, documents: StubDocuments) -> list[DefinedStub]:
-    """Define stubs for a session, without adding them: it changes no state, so that it can run in any thread."""
-    return [_define_part(session, part) for part in documents.parts]
-
-
-def add_stubs(
-    session: Session, defined: Sequence[DefinedStub], registry: StubRegistry | None = None
-) -> list[Stub]:
-    """Add stubs, each for one request unless it says more. Raises InvalidExchange with every problem of all.
-
-    `registry` is by default the session's.
+    `registry`, by default the session's, is to have them. It changes no state, so that it can run in any thread.
     """
     registry = session.stubs if registry is None else registry
     errors: list[InvalidExchange] = []
+    definitions: list[StubDefinition] = []
     names: set[str] = set()
-    for pointer, name, _, own_errors in defined:
-        errors += own_errors
+    for part in documents.parts:
+        try:
+            definitions.append(_define_stub(session, part))
+        except InvalidExchange as error:
+            errors += _every_problem(error, part, session)
+        name = part.parsed.name if isinstance(part.parsed, Exchange) else ""
         if name in names or registry.get(name) is not None:
             reason = f"another stub has the name {name!r}"
-            errors.append(InvalidExchange(_PLACE, f"{pointer}/name", reason))
+            errors.append(InvalidExchange(_PLACE, f"{part.pointer}/name", reason))
         names.update([name] if name else [])
     if errors:
         raise InvalidExchange.combine(errors)
-    return registry.add_all([each.definition for each in defined if each.definition is not None])
+    return definitions
 
 
-def _define_part(session: Session, part: StubDocument) -> DefinedStub:
-    name = part.parsed.name if isinstance(part.parsed, Exchange) else ""
+async def add_stubs(registry: StubRegistry, definitions: Sequence[StubDefinition]) -> list[Stub]:
+    """Add stubs, all or none; between a few hundred of them the server answers others.
+
+    Raises ConfigurationError if another client adds one of the same name meanwhile.
+    """
+    names = {each.name for each in definitions}
+    added: list[Stub] = []
     try:
-        return DefinedStub(part.pointer, name, _define_stub(session, part), ())
-    except InvalidExchange as error:
-        return DefinedStub(part.pointer, name, None, _every_problem(error, part, session))
+        for start in range(0, len(definitions), _STUBS_PER_TURN):
+            if start:
+                await asyncio.sleep(0)
+            added += registry.add_all(definitions[start : start + _STUBS_PER_TURN], names)
+    except ConfigurationError:
+        for stub in added:
+            if registry.get(stub.name) is stub:
+                registry.remove(stub.name)
+        raise
+    return added
 
 
 def _define_stub(session: Session, part: StubDocument) -> StubDefinition:

@@ -17,7 +17,7 @@ from mockserver.contract.rules import load_all_rules
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.profiles import load_profile, profile_names
 from mockserver.reports.rule_page import render_rule_page
-from mockserver.server.admin import add_stubs, define_stubs, read_stubs, require_parts
+from mockserver.server.admin import define_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.copied_requests import read_request
 from mockserver.server.console.exchange_pages import entry_details, render_entry_page
@@ -34,7 +34,7 @@ from mockserver.server.http.request_body import read_body
 from mockserver.server.http.requests import Handler, HttpRequest
 from mockserver.server.http.responses_endpoint import create_response
 from mockserver.server.http.transmission import send_body
-from mockserver.server.large_bodies import run_in_worker, run_with_imports
+from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.rate_limits import RateLimiter, parse_limits
 from mockserver.server.state.sessions import Session
@@ -248,13 +248,16 @@ async def _check_stub(request: HttpRequest, value: Any) -> None:
     """Say whether a stub, or a list of them, could be added, without adding it."""
     session = _find_session(request)
     try:
-        documents = await run_with_imports(read_stubs, value)
-        defined = await run_with_imports(define_stubs, session, documents)
-        stubs = add_stubs(session, defined, StubRegistry())
+        says = await run_in_worker(_describe_stubs, session, value)
     except MockServerError as error:
         await send_json(request, {"problem": str(error)})
         return
-    await send_json(request, {"problem": None, "says": "\n".join(map(str, stubs))})
+    await send_json(request, {"problem": None, "says": says})
+
+
+def _describe_stubs(session: Session, value: Any) -> str:
+    registry = StubRegistry()
+    return "\n".join(map(str, registry.add_all(define_stubs(session, read_stubs(value), registry))))
 
 
 async def _send_request(request: HttpRequest, value: Any) -> None:

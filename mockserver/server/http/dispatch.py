@@ -19,7 +19,7 @@ from mockserver.server.http.request_body import ClientDisconnected
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, json_object
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, send_body
-from mockserver.server.large_bodies import run_beside_loop
+from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop, run_in_worker
 from mockserver.server.mock_headers import ADMIN_PATH_PREFIX, ADMIN_TOKEN_HEADER, SESSION_HEADER
 from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
@@ -121,7 +121,13 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         reply_headers=error.headers,
     )
     authorization = request.headers.get(b"authorization", b"")
-    error.message = redact_keys(error.message, request_secrets(authorization, request.services.secrets))
+    secrets = request_secrets(authorization, request.services.secrets)
+    is_long = len(error.message) > LARGE_BODY_BYTES  # with the problems of thousands of stubs
+    error.message = (
+        await run_in_worker(redact_keys, error.message, secrets)
+        if is_long
+        else redact_keys(error.message, secrets)
+    )
     body = render_error(error, request_id, request.session.profile)
     head = [*json_headers(request, request_id), *error.headers]
     if error.delivery is not None:

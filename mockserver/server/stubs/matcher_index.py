@@ -92,6 +92,17 @@ class MatcherIndex(Generic[_Value]):
         if not lookup.queues:
             del self._lookups[condition]
 
+    def reorder(self, position_of: Callable[[_Value], int]) -> None:
+        """Move the values to these positions."""
+        self._keys = {}
+        for condition, lookup in self._lookups.items():
+            for expected, queue in lookup.queues.items():
+                queue[:] = sorted(
+                    ((position_of(value), conditions, value) for _, conditions, value in queue),
+                    key=_position_of,
+                )
+                self._keys.update((position, (condition, expected)) for position, _, _ in queue)
+
     def first_match(
         self, request: IncomingRequest, is_accepted: Callable[[_Value], bool] | None = None
     ) -> _Value | None:

@@ -6,7 +6,7 @@ A test adds stubs in its own thread while the server takes them in another, so b
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from operator import attrgetter
@@ -148,6 +148,7 @@ class Stub:
 
 
 _Stub = TypeVar("_Stub", bound=Stub)
+_position_of = attrgetter("position")
 
 
 class StubRegistry:
@@ -208,14 +209,18 @@ class StubRegistry:
                 raise ConfigurationError(f"another stub has the name {name!r}")
             return self._append(stub_class, StubDefinition(self._shared(reply), name=name, **members))
 
-    def add_all(self, definitions: Sequence[StubDefinition]) -> list[Stub]:
-        """Add stubs, all or none. Raises ConfigurationError for a duplicate name."""
+    def add_all(self, definitions: Sequence[StubDefinition], reserved: Collection[str] = ()) -> list[Stub]:
+        """Add stubs, all or none. Raises ConfigurationError for a duplicate name.
+
+        Those without a name get none of the reserved ones.
+        """
         with self._lock:
             names: set[str] = set()
             for each in definitions:
                 if each.name in names or each.name in self._stubs:
                     raise ConfigurationError(f"another stub has the name {each.name!r}")
                 names.update([each.name] if each.name else [])
+            names.update(reserved)
             return [
                 self._append(
                     Stub,
@@ -313,9 +318,7 @@ class StubRegistry:
             self._unindex(removed)
             del self._stubs[name]
             self._special.discard(name)
-            scenario = removed.definition.scenario
-            if scenario and all(stub.definition.scenario != scenario for stub in self.all):
-                del self._scenarios[scenario]
+            self._forget_scenario(removed.definition.scenario)
             self.version += 1
 
     def reorder(self, names: Sequence[str]) -> None:
@@ -324,23 +327,41 @@ class StubRegistry:
             if sorted(names) != sorted(self._stubs):
                 known = ", ".join(self._stubs) or "none"
                 raise ConfigurationError(f"the order must name each stub once; there are: {known}")
-            self._set_all([self._stubs[name] for name in names])
+            self._stubs = {name: self._stubs[name] for name in names}
+            for position, stub in enumerate(self._stubs.values()):
+                stub.position = position
+            self._next_position = len(self._stubs)
+            self._index.reorder(_position_of)
+            for steps in self._scenarios.values():
+                steps.sort(key=_position_of)
+            self.version += 1
 
     def replace(self, name: str, new: Stub) -> None:
-        """Put a stub that was added in the place of another one, and remove that one."""
+        """Put a stub in the place of another one, and remove that one."""
         with self._lock:
             old = self._require(name)
             old.release_replies()
-            others = [stub for stub in self.all if stub is not new]
-            self._set_all([new if stub is old else stub for stub in others])
+            stubs = [new if stub is old else stub for stub in self.all if stub is not new]
+            self._unindex(old)
+            if self._stubs.get(new.name) is new:
+                self._unindex(new)
+            self._special.discard(name)
+            self._stubs = {stub.name: stub for stub in stubs}
+            self._forget_scenario(old.definition.scenario)
+            new.position = old.position
+            self._index_stub(new)
+            self._note_if_special(new)
+            self.version += 1
 
     def clear(self) -> None:
         """Remove all stubs."""
         with self._lock:
             for stub in self._stubs.values():
                 stub.release_replies()
-            self._set_all([])
-            self._scripts = {}
+            self._stubs, self._scenarios, self._scripts, self._special = {}, {}, {}, set()
+            self._index = MatcherIndex()
+            self._next_position = 0
+            self.version += 1
 
     def _free_name(self, reserved: Container[str] = ()) -> str:
         """`stub-N` for the next N that is free: stubs can be removed, and named by their users."""
@@ -355,15 +376,10 @@ class StubRegistry:
     def _latest(self, number: int) -> list[Stub]:
         return list(islice(reversed(self._stubs.values()), number))[::-1]
 
-    def _set_all(self, stubs: Iterable[Stub]) -> None:
-        self._stubs = {stub.name: stub for stub in stubs}
-        self._index, self._scenarios, self._special = MatcherIndex(), {}, set()
-        for position, stub in enumerate(self._stubs.values()):
-            stub.position = position
-            self._index_stub(stub)
-            self._note_if_special(stub)
-        self._next_position = len(self._stubs)
-        self.version += 1
+    def _forget_scenario(self, scenario: str) -> None:
+        """Forget a scenario that has no stub any more."""
+        if scenario and all(stub.definition.scenario != scenario for stub in self.all):
+            del self._scenarios[scenario]
 
     def _count_call(self, stub: Stub | None) -> Stub | None:
         if stub is not None:
@@ -381,7 +397,7 @@ class StubRegistry:
         if steps is None:
             self._index.add(stub.position, stub.definition.matcher, stub)
         else:
-            insort(steps, stub, key=attrgetter("position"))
+            insort(steps, stub, key=_position_of)
 
     def _unindex(self, stub: Stub) -> None:
         steps = self._scenarios.get(stub.definition.scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 
 from mockserver import resources
 from mockserver.server.access import ApiKeys
+from mockserver.server.admin import handlers, stub_documents
 from mockserver.server.admin.operations import OPERATIONS, admin_schemas
+from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
+from mockserver.server.stubs.matcher_index import MatcherIndex
+from mockserver.server.stubs.stubs import StubRegistry
 from mockserver.testing.mock import MockServer
 from mockserver.testing.stub_builder import RequestMatch
 from mockserver.wire import json
@@ -450,3 +455,79 @@ def test_the_clock_stays_within_what_replies_can_say(client: httpx.Client) -> No
     assert {*statuses} == {200, 400}
     assert "2283" in replies[-1].json()["message"]
     assert ask(client).headers["date"].split()[3] > "2200"
+
+
+class StubWork:
+    """What a server does for stubs: where it checks them, how many it adds at once, how often it indexes one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: set[str] = set()
+        self.added: list[int] = []
+        self.indexed = 0
+        define, add_all, index = stub_documents._define_stub, StubRegistry.add_all, MatcherIndex.add
+
+        def define_stub(*arguments: Any) -> Any:
+            self.threads.add(threading.current_thread().name)
+            return define(*arguments)
+
+        def add_stubs(registry: StubRegistry, definitions: Any, *reserved: Any) -> Any:
+            self.added.append(len(definitions))
+            return add_all(registry, definitions, *reserved)
+
+        def add(*arguments: Any) -> None:
+            self.indexed += 1
+            index(*arguments)
+
+        monkeypatch.setattr(stub_documents, "_define_stub", define_stub)
+        monkeypatch.setattr(StubRegistry, "add_all", add_stubs)
+        monkeypatch.setattr(MatcherIndex, "add", add)
+
+
+def test_many_stubs_hold_up_no_other_request(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, count = StubWork(monkeypatch), 600
+    names = [f"stub-{number}" for number in range(count)]
+    stubs = [{"name": each, "match": each, "reply": "x"} for each in names[1:]]
+    added = client.post("/_mock/stubs", json=[{"reply": "x"}, *stubs]).json()["names"]
+    assert added == [f"stub-{count}", *names[1:]]
+    assert "mockserver" not in work.threads
+    assert sum(work.added) == count
+    assert max(work.added) < count
+    work.indexed = 0
+    assert client.put("/_mock/stubs", json=added[::-1]).json()["stubs"][0]["name"] == added[-1]
+    assert work.indexed == 0
+    assert client.put("/_mock/stubs/stub-1", json={"match": "other", "reply": "y"}).status_code == 200
+    assert work.indexed == 2  # one of them to check it
+    assert [each["name"] for each in client.get("/_mock/stubs").json()["stubs"]] == added[::-1]
+
+
+def test_stubs_are_added_all_or_none_if_another_client_takes_a_name(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_all = StubRegistry.add_all
+
+    def add_another_first(registry: StubRegistry, definitions: Any, *reserved: Any) -> Any:
+        if definitions[-1].name == "stub-599":
+            registry.add(None, name="stub-599")
+        return add_all(registry, definitions, *reserved)
+
+    monkeypatch.setattr(StubRegistry, "add_all", add_another_first)
+    reply = client.post("/_mock/stubs", json=[{"name": f"stub-{at}", "reply": "x"} for at in range(600)])
+    assert reply.status_code == 400
+    assert "another stub has the name 'stub-599'" in reply.json()["message"]
+    assert [each["name"] for each in client.get("/_mock/stubs").json()["stubs"]] == ["stub-599"]
+
+
+def test_many_faults_are_parsed_beside_other_requests(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+
+    def parse(spec: str) -> Any:
+        threads.add(threading.current_thread().name)
+        return parse_fault(spec)
+
+    monkeypatch.setattr(handlers, "parse_fault", parse)
+    assert client.put("/_mock/faults", json=["rate-limit:0.5"] * 20).status_code == 200
+    assert client.put("/_mock/sessions/a", json={"fault": ["unknown"]}).status_code == 400
+    assert threads
+    assert "mockserver" not in threads
