@@ -72,7 +72,7 @@ class Figures:
     """CPU time of computing the pauses of one stream."""
 
 
-class _StreamClient(asyncio.Protocol):
+class StreamClient(asyncio.Protocol):
     """One stream: notes when its bytes arrive, and reads them afterwards."""
 
     def __init__(self, request: bytes) -> None:
@@ -112,17 +112,17 @@ class _StreamClient(asyncio.Protocol):
         return found
 
 
-async def _open_streams(url: httpx.URL, count: int, seconds: float) -> list[_StreamClient]:
-    """Open streams, evenly spread over a time."""
+async def open_streams(url: httpx.URL, count: int, seconds: float, body: bytes = BODY) -> list[StreamClient]:
+    """Open streams, evenly spread over a time; `url` is the base URL."""
     head = (
         f"POST {url.path}/responses HTTP/1.1\r\nhost: {url.host}\r\ncontent-type: application/json\r\n"
-        f"authorization: Bearer sk-bench\r\ncontent-length: {len(BODY)}\r\n\r\n"
+        f"authorization: Bearer sk-bench\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     loop, clients, opening = asyncio.get_running_loop(), [], set()
     start = loop.time()
     for number in range(count):
         await asyncio.sleep(start + number * seconds / count - loop.time())
-        clients.append(client := _StreamClient(head.encode() + BODY))
+        clients.append(client := StreamClient(head.encode() + body))
         opening.add(
             asyncio.ensure_future(
                 loop.create_connection(lambda client=client: client, url.host, url.port or 80)  # type: ignore[misc]
@@ -133,10 +133,10 @@ async def _open_streams(url: httpx.URL, count: int, seconds: float) -> list[_Str
 
 
 async def _measure_schedule(url: httpx.URL, count: int, process: subprocess.Popen[str]) -> dict[str, float]:
-    for client in await _open_streams(url, 8, 0.1):  # warm up
+    for client in await open_streams(url, 8, 0.1):  # warm up
         await client.ended
     begin, used = time.perf_counter(), _cpu_seconds(process)
-    clients = await _open_streams(url, count, 1.0)
+    clients = await open_streams(url, count, 1.0)
     await asyncio.gather(*[client.ended for client in clients])
     server_cpu = (_cpu_seconds(process) - used) / (time.perf_counter() - begin)
     first_tokens, gap_errors, behind, late = [], [], [], []
@@ -151,25 +151,25 @@ async def _measure_schedule(url: httpx.URL, count: int, process: subprocess.Pope
             behind.append((at - due) * 1000)
             late.append((at - due + first_late) * 1000)
     return {
-        "first_token_p50_ms": _percentile(first_tokens, 0.5),
-        "first_token_p99_ms": _percentile(first_tokens, 0.99),
-        "gap_error_p50_ms": _percentile(gap_errors, 0.5),
-        "gap_error_p99_ms": _percentile(gap_errors, 0.99),
-        "behind_p50_ms": _percentile(behind, 0.5),
-        "late_p50_ms": _percentile(late, 0.5),
-        "late_p99_ms": _percentile(late, 0.99),
+        "first_token_p50_ms": percentile(first_tokens, 0.5),
+        "first_token_p99_ms": percentile(first_tokens, 0.99),
+        "gap_error_p50_ms": percentile(gap_errors, 0.5),
+        "gap_error_p99_ms": percentile(gap_errors, 0.99),
+        "behind_p50_ms": percentile(behind, 0.5),
+        "late_p50_ms": percentile(late, 0.5),
+        "late_p99_ms": percentile(late, 0.99),
         "server_cpu": round(server_cpu, 2),
     }
 
 
 async def _measure_memory(url: httpx.URL, count: int, process: subprocess.Popen[str]) -> float:
     """KiB of an open stream that waits for its first token, after others have come and gone."""
-    for client in await _open_streams(url, 50, 0.2):
+    for client in await open_streams(url, 50, 0.2):
         await client.began
         client.transport.close()
     await asyncio.sleep(0.5)
     before = _resident_bytes(process)
-    clients = await _open_streams(url, count, 0.002 * count)
+    clients = await open_streams(url, count, 0.002 * count)
     await asyncio.gather(*[client.began for client in clients])
     await asyncio.sleep(0.5)
     after = _resident_bytes(process)
@@ -200,7 +200,7 @@ def _measure_pacing() -> float:
     return round(best / 20 * 1e6, 1)
 
 
-def _percentile(values: list[float], fraction: float) -> float:
+def percentile(values: list[float], fraction: float) -> float:
     return round(sorted(values)[min(len(values) - 1, int(len(values) * fraction))], 2)
 
 

@@ -44,7 +44,7 @@ _TOOLS = [_tool("get_weather", "city"), _tool("get_time", "time_zone")]
 
 
 def request_body(kind: str, number: int = 0, earlier_id: str = "") -> dict[str, Any]:
-    """The body of the request of that number; `chained` continues the response `earlier_id`."""
+    """The body of the request of that number; `chained` continues a response, `conversation` a conversation."""
     question = f"Question {number}: what is the capital of country {number * 7919}?"
     match kind:
         case "reply":
@@ -55,17 +55,21 @@ def request_body(kind: str, number: int = 0, earlier_id: str = "") -> dict[str, 
             members = {"messages": [{"role": "user", "content": _INTRODUCTION}]}
         case "chat-stream":
             members = {"messages": [{"role": "user", "content": _INTELLIGENCE}], "stream": True}
-        case "plain":
-            members = {"input": question}
-        case "chained":
-            members = {"input": question, "previous_response_id": earlier_id}
-        case "tools":
-            members = {"input": question, "tools": _TOOLS}
         case "history":
             members = {"input": [*_earlier_items(number), {"role": "user", "content": question}]}
         case _:
-            raise ValueError(f"unknown kind {kind!r}")
+            members = {"input": question, **_question_parameters(earlier_id)[kind]}
     return {"model": _MODEL, **members}
+
+
+def _question_parameters(earlier_id: str) -> dict[str, dict[str, Any]]:
+    """What requests with one question have besides it, by kind."""
+    return {
+        "plain": {},
+        "chained": {"previous_response_id": earlier_id},
+        "conversation": {"conversation": earlier_id},
+        "tools": {"tools": _TOOLS},
+    }
 
 
 def _earlier_items(number: int) -> list[dict[str, str]]:

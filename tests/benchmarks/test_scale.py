@@ -1,0 +1,37 @@
+"""What the benchmark of workers and stores takes out of a slice of time, and where its tables go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scale import TABLES, Goal, Slice
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+
+
+def test_wrk_costs_nothing_while_it_has_a_core_of_its_own() -> None:
+    one = Slice(1000, 2.0, [1.8], redis_seconds=0.1, generator_seconds=0.2, cores=2)
+    assert one.rate() == one.rate_without_generator() == one.rate_without_redis() == 500
+    assert one.cpu_us() == pytest.approx(1800)
+
+
+def test_what_wrk_and_redis_take_from_workers_is_taken_out_once_for_all_cores() -> None:
+    two = Slice(1800, 2.0, [1.6, 1.6], redis_seconds=0.2, generator_seconds=0.4, cores=2)
+    assert two.rate() == 900
+    assert two.rate_without_generator() == pytest.approx(1000)
+    assert two.rate_without_redis() == pytest.approx(1800 / 1.7)
+
+
+def test_a_goal_is_reached_from_its_own_side() -> None:
+    assert Goal("rate", 1.7, 1.7).is_reached
+    assert not Goal("rate", 1.69, 1.7).is_reached
+    assert Goal("cost", 2.0, 2.0, is_limit=True).is_reached
+    assert not Goal("cost", 2.01, 2.0, is_limit=True).is_reached
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_page_has_a_place_for_each_table(table: str) -> None:
+    text = PAGE.read_text()
+    assert 0 < text.find(f"<!-- {table} -->\n") < text.find(f"\n<!-- /{table} -->")
