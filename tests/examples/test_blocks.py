@@ -46,6 +46,11 @@ class Block:
         return match[1] if match else None
 
     @property
+    def expected_lines(self) -> list[str]:
+        """The lines behind it as patterns, in which `…` stands for any text."""
+        return [re.sub("…+", "*", line.replace("[", "[[]")) for line in self.expected_output.splitlines()]
+
+    @property
     def is_test(self) -> bool:
         return "def test_" in self.code
 
@@ -72,7 +77,9 @@ MODULES = [block for block in BLOCKS if not block.is_test and block.file is not 
 def test_a_script_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     code = "\n" * (block.line - 1) + block.code
     exec(compile(code, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
-    assert capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed
+    pytest.LineMatcher(printed.splitlines()).fnmatch_lines(block.expected_lines)
 
 
 @pytest.mark.parametrize("block", MODULES, ids=str)
@@ -91,11 +98,8 @@ def test_a_test_has_the_documented_outcome(block: Block, pytester: pytest.Pytest
     outcome = "failed" if block.fails else "passed"
     assert set(outcomes) == {outcome}
     assert outcomes[outcome] == block.code.count("def test_") or "parametrize" in block.code
-    expected_lines = [
-        re.sub("…+", "*", line.replace("[", "[[]")) for line in block.expected_output.splitlines()
-    ]
-    assert expected_lines or not block.fails
-    pytest.LineMatcher(lines).fnmatch_lines(expected_lines)
+    assert block.expected_lines or not block.fails
+    pytest.LineMatcher(lines).fnmatch_lines(block.expected_lines)
 
 
 def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int], list[str]]:
