@@ -24,7 +24,7 @@ help:
 	@echo "make clean    remove everything that these commands create"
 
 serve: $(VENV)/.serves
-	@exec $(BIN)/mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
+	@exec $(BIN)/python -m mockserver serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 # The tests start hundreds of processes. Without bytecode each would compile the package, and pytest hundreds of modules,
 # so Python writes it even if the caller's environment forbids it.
@@ -86,20 +86,30 @@ clean:
 
 supported = $(shell $(PYTHON) -c 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))' 2>/dev/null)
 
+# An environment whose Python has been removed is created again.
+ifneq ($(wildcard $(VENV)/.created),)
+ifneq ($(shell $(BIN)/python -c 'print("runs")' 2>/dev/null),runs)
+$(shell rm -f $(VENV)/.created $(VENV)/.serves $(VENV)/.develops)
+endif
+endif
+
 $(VENV)/.created:
 	$(if $(filter True,$(supported)),,$(error Python 3.11 or newer with its venv module is required, and \
-	"$(PYTHON)" does not qualify; choose another one with PYTHON=))
-	$(PYTHON) -m venv --clear $(VENV)
+	"$(PYTHON)" does not qualify; choose another one, such as: make $(or $(MAKECMDGOALS),serve) PYTHON=python3.12))
+	@echo "creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
 $(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
-	$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt
-	$(INSTALL_CHECKOUT)
+	@echo "installing what the server needs into $(VENV), which takes up to a minute"
+	@$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt
+	@$(INSTALL_CHECKOUT)
 	@touch $@
 
 # dev.txt has what the server needs, too. uv takes seconds and pip minutes, but uv ignores the configuration of pip.
 $(VENV)/.develops: requirements/dev.txt requirements/installer.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
-	$(PIP) install --no-deps -r requirements/installer.txt
-	$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt
-	$(INSTALL_CHECKOUT)
+	@echo "installing what development needs into $(VENV), which takes up to two minutes"
+	@$(PIP) install --no-deps -r requirements/installer.txt
+	@$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt
+	@$(INSTALL_CHECKOUT)
 	@touch $(VENV)/.serves $@

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from xml.sax.saxutils import escape
 
 __all__ = ["check_picture"]
 
 _RULE = "TXT-001"
 _WIDTH, _LINE_HEIGHT, _MARGIN = 880, 20, 18
+#: Characters that fit into a line.
+_MAX_COLUMNS = 98
 
 
 def check_picture() -> str:
@@ -17,8 +20,12 @@ def check_picture() -> str:
     program = [sys.executable, "-m", "mockserver"]
     example = subprocess.run([*program, "rules", _RULE, "--example"], capture_output=True, check=True)
     checked = subprocess.run([*program, "check", "-"], input=example.stdout, capture_output=True, check=False)
-    output = checked.stdout.decode().replace(", model qwen3", ",\n  model qwen3").splitlines()
+    output = [part for line in checked.stdout.decode().splitlines() for part in _wrap(line)]
     return _terminal([f"$ mockserver rules {_RULE} --example | mockserver check -", *output])
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(line, _MAX_COLUMNS, subsequent_indent="  ") if len(line) > _MAX_COLUMNS else [line]
 
 
 def _terminal(lines: list[str]) -> str:

@@ -20,6 +20,7 @@ ContractError (AssertionError)              a contract violation, with its findi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +41,7 @@ __all__ = [
     "UnknownSchema",
     "UnsatisfiableSchema",
     "UnsupportedEncoding",
+    "install_command",
     "optional_packages",
 ]
 
@@ -148,10 +150,21 @@ def optional_packages() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in _INSTALL_NAMES:
             raise
-        message = f"{package} is not installed: pip install '{_INSTALL_NAMES[package]}'"
+        message = f"{package} is not installed: {install_command(_INSTALL_NAMES[package])}"
         raise MissingPackage(message, name=package) from None
 
 
+def install_command(requirement: str) -> str:
+    """The command that installs a requirement for this program: pip does not reach the environment of a tool."""
+    folder = sys.prefix.replace("\\", "/")
+    for part, program in _TOOL_FOLDERS.items():
+        if part in folder and requirement.startswith("responses-mockserver"):
+            return f"{program} install --force '{requirement}'"
+    return f"pip install '{requirement}'"
+
+
+#: By a part of its environments' path: the program that installed this one for itself.
+_TOOL_FOLDERS = {"/pipx/venvs/": "pipx", "/uv/tools/": "uv tool"}
 #: By optional package: what to install for it.
 _INSTALL_NAMES = {
     "backports": "responses-mockserver[compression]",

@@ -59,3 +59,17 @@ def test_only_optional_packages_are_reported_as_missing() -> None:
 
     assert not isinstance(caught.value, MockServerError)
     assert issubclass(MissingPackage, ImportError)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "command"),
+    [
+        ("/home/me/.local/pipx/venvs/responses-mockserver", "pipx install --force"),
+        ("/home/me/.local/share/uv/tools/responses-mockserver", "uv tool install --force"),
+    ],
+)
+def test_the_advice_is_for_the_environment_of_the_program(prefix: str, command: str) -> None:
+    ran = run_without_hypothesis(
+        f"from mockserver.cli import main; sys.prefix = {prefix!r}; sys.argv[1:] = ['fuzz', '--', 'true']; main()"
+    )
+    assert ran.stderr.endswith(f"is not installed: {command} 'responses-mockserver[pytest]'\n")

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from mockserver.live.budgeted_client import is_rate_limited
 from mockserver.live.client import Interaction, ReplyEnd
-from mockserver.wire import sse
+from mockserver.wire import json, sse
 
 __all__ = ["OPEN_QUESTIONS", "OpenQuestion", "observed_answers"]
 
-Observe: TypeAlias = Callable[[Interaction], str | None]
+Observe: TypeAlias = Callable[[Interaction], str | Iterable[str] | None]
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -25,7 +25,7 @@ class OpenQuestion:
     id: str
     question: str
     observe: Observe
-    """The answer that one interaction gives; None if it gives none."""
+    """The answer that one interaction gives, or several that are counted apart; None if it gives none."""
     probes: tuple[str, ...] = ()
     """The probes to observe; empty: all."""
 
@@ -43,9 +43,9 @@ def _observed_answer(question: OpenQuestion, interactions: Mapping[str, Iterable
     for name, each in interactions.items():
         if not question.probes or name in question.probes:
             for interaction in each:
-                answer = question.observe(interaction)
-                if answer is not None:
-                    counted[answer] = counted.get(answer, 0) + 1
+                answer = question.observe(interaction) or ()
+                for one in (answer,) if isinstance(answer, str) else answer:
+                    counted[one] = counted.get(one, 0) + 1
     ranked = sorted(counted, key=lambda answer: (-counted[answer], answer))
     return "; ".join(ranked) or None
 
@@ -78,13 +78,12 @@ def _describe_id_form(value: str) -> str:
     return f"{prefix}_ and something else" if prefix else "something else"
 
 
-def _item_id_forms(interaction: Interaction) -> str | None:
-    forms = {
+def _item_id_forms(interaction: Interaction) -> set[str]:
+    return {
         f"{item.get('type')}: {_describe_id_form(item['id'])}"
         for item in interaction.output
         if isinstance(item.get("id"), str)
     }
-    return ", ".join(sorted(forms)) or None
 
 
 def _null_members(interaction: Interaction) -> str | None:
@@ -160,7 +159,7 @@ def _member_value(name: str) -> Observe:
         response = _successful_response(interaction)
         if response is None:
             return None
-        return repr(response[name]) if name in response else "absent"
+        return json.dumps(response[name]).decode() if name in response else "absent"
 
     return observe
 

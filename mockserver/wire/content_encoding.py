@@ -17,6 +17,7 @@ from mockserver.errors import (
     InvalidEncoding,
     MissingPackage,
     UnsupportedEncoding,
+    install_command,
     optional_packages,
 )
 
@@ -148,7 +149,8 @@ def _decode_brotli(pieces: Pieces) -> Pieces:
     with optional_packages():
         brotli: Any = import_module("brotli")
     if not hasattr(brotli.Decompressor, "can_accept_more_data"):
-        raise MissingPackage("brotli is older than 1.2: pip install 'responses-mockserver[compression]'")
+        command = install_command("responses-mockserver[compression]")
+        raise MissingPackage(f"brotli is older than 1.2: {command}")
     decoder = brotli.Decompressor()
     try:
         for piece in pieces:

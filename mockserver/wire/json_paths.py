@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any
 
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, install_command
 from mockserver.slow_imports import require_import
 from mockserver.wire.patterns import compile_linear
 
@@ -47,9 +47,8 @@ def parse_json_path(text: str) -> JsonPath:
     try:
         from jsonpath import JSONPathError
     except ImportError:
-        raise ConfigurationError(
-            "JSONPath needs python-jsonpath: pip install 'responses-mockserver[patterns]'"
-        ) from None
+        command = install_command("responses-mockserver[patterns]")
+        raise ConfigurationError(f"JSONPath needs python-jsonpath: {command}") from None
     try:
         return JsonPath(text, _environment().compile(text))
     except JSONPathError as error:

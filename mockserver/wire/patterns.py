@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from mockserver.errors import ConfigurationError
+from mockserver.errors import ConfigurationError, install_command
 from mockserver.wire import json
 
 __all__ = ["PATTERN_MEMBER", "TextPattern", "compile_linear", "linear_pattern", "python_pattern"]
@@ -53,7 +53,8 @@ def compile_linear(pattern: str) -> Any:
     try:
         import re2
     except ImportError:
-        raise ConfigurationError("patterns need RE2: pip install 'responses-mockserver[patterns]'") from None
+        command = install_command("responses-mockserver[patterns]")
+        raise ConfigurationError(f"patterns need RE2: {command}") from None
     options = re2.Options()
     options.log_errors = False
     try:

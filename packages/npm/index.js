@@ -175,15 +175,20 @@ function waitForURL(child, program, urlFile, timeout) {
     });
     const timer = setInterval(() => existsSync(urlFile) && settle(resolve, readFileSync(urlFile, "utf8")), POLL_INTERVAL_MS);
     const limit = setTimeout(() => settle(reject, failed(`did not start within ${timeout} ms`)), timeout);
-    const failed = (reason) => new Error(`the mock server ${reason} (${program})\n${output}`.trim());
+    const failed = (reason) => new Error(`the mock server ${reason} (${program})\n${output}`.trim() + remedy(program, output));
     const settle = (end, value) => {
       clearInterval(timer);
       clearTimeout(limit);
       end(value);
     };
-    child.once("error", (error) => settle(reject, failed(`cannot be run: ${error.message}`)));
+    child.once("error", (error) => settle(reject, failed(`cannot be run: ${error.message}; check ${PYTHON_VARIABLE}, or the options python and command`)));
     child.once("close", (code, signal) => settle(reject, failed(`ended with ${signal ?? `exit status ${code}`}`)));
   });
+}
+
+/** What to do if the interpreter lacks the Python package. */
+function remedy(program, output) {
+  return output.includes("No module named mockserver") ? `\ninstall it: ${program} -m pip install responses-mockserver` : "";
 }
 
 /** Send a request with an agent of its own: tests replace `fetch` and set proxies. */

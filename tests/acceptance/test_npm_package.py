@@ -251,7 +251,14 @@ def link_node(project: Path) -> Path:
     ("options", "message"),
     [
         ('{ profile: "none" }', "no profile 'none'"),
-        ('{ python: "/missing/python" }', "cannot be run"),
+        (
+            '{ python: "/missing/python" }',
+            "cannot be run: spawn /missing/python ENOENT; check RESPONSES_MOCKSERVER_PYTHON",
+        ),
+        (
+            '{ command: ["node", "-e", "console.error(`No module named mockserver`)"] }',
+            "install it: node -m pip install responses-mockserver",
+        ),
         ('{ command: ["node", "-e", "process.exit(3)"] }', "ended with exit status 3"),
         (
             '{ command: ["node", "-e", "setInterval(() => 0, 1000)"], timeout: 300 }',

@@ -164,6 +164,13 @@ def test_end_of_stream_is_observed_on_the_wire(
     assert f"  {'end of stream:':44}{observed or 'not covered'}" in printed
 
 
+def test_an_observation_names_each_answer_once_and_values_as_json(verify: Verify) -> None:
+    report = verify("honest", "--only", "stream", "--only", "thinking")[1]
+    answers = {each["id"]: each["answer"] for each in report["facts"]}
+    assert answers["item-ids"] == "message: msg_ and a UUID; reasoning: msg_ and a UUID"
+    assert answers["parallel-tool-calls"] == "false"
+
+
 @pytest.mark.slow
 def test_slow_or_documented_behaviour_is_no_finding(verify: Verify) -> None:
     for deviation in ("slow", "failed-as-200"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,8 @@ __all__ = [
 
 _CURRENT_ITEM = pytest.StashKey[pytest.Item]()
 _MANAGER = pytest.StashKey["ServerManager"]()
+#: The `responses_config` whose settings the servers have; None if it is not known.
+_CONFIG_FIXTURE = pytest.StashKey[Any]()
 _ITEM_RESULT = pytest.StashKey["ItemResult"]()
 _STALE_RECORDINGS = pytest.StashKey[list[str]]()
 #: The same in the `workeroutput` of a pytest-xdist worker.
@@ -53,6 +56,7 @@ def _responses_server_manager(
 
     stash = request.config.stash
     manager = ServerManager(request.config, responses_config)
+    stash[_CONFIG_FIXTURE] = _config_fixture(stash[_CURRENT_ITEM])
     manager.begin_test(stash[_CURRENT_ITEM])
     stash[_MANAGER] = manager
     yield manager
@@ -194,7 +198,34 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         skip_if_scripted(item)
     manager = item.config.stash.get(_MANAGER, None)
     if manager is not None:
+        _require_same_config(item)
         manager.begin_test(item)
+
+
+def _config_fixture(item: pytest.Item) -> Any:
+    """The definition of `responses_config` that a test uses; None if it uses none, or pytest does not tell."""
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return (definitions.get("responses_config") or (None,))[-1]
+
+
+def _require_same_config(item: pytest.Item) -> None:
+    """Raise UsageError if the test has a `responses_config` that has no effect: the servers have another's."""
+    used, own = item.config.stash.get(_CONFIG_FIXTURE, None), _config_fixture(item)
+    if used is None or own is None or own is used:
+        return
+    raise pytest.UsageError(
+        f"{item.nodeid}: the servers of a run have one responses_config, and theirs is not that of this test "
+        f"but of {_defining_file(used, item.config)}; move it to the topmost conftest.py, or use "
+        "@pytest.mark.responses or make_responses_server"
+    )
+
+
+def _defining_file(definition: Any, config: pytest.Config) -> str:
+    code = getattr(getattr(definition, "func", None), "__code__", None)
+    file = Path(code.co_filename) if code is not None else Path(__file__)
+    if file == Path(__file__):
+        return "the plugin"
+    return str(file.relative_to(config.rootpath) if file.is_relative_to(config.rootpath) else file)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -36,6 +36,11 @@ A client needs the base URL and a key. The server prints both when it starts.
 
 ```sh
 mockserver serve --api-key sk-mock
+```
+
+It runs until you press Ctrl-C. In the terminal of the client:
+
+```sh
 export OPENAI_BASE_URL=http://127.0.0.1:8080/api/v2/apps/protocols/compatible-mode/v1
 export OPENAI_API_KEY=sk-mock
 ```

@@ -127,6 +127,19 @@ def test_a_click_opens_the_exchange_with_its_timeline(tab: Tab, server: Threaded
 
 
 @pytest.mark.slow
+def test_a_page_that_is_still_connecting_does_not_say_that_it_is_disconnected(
+    browser: Browser, server: ThreadedServer, services: Services
+) -> None:
+    assert services.console is not None
+    opened = Tab(browser)
+    silent = "window.EventSource = class { addEventListener() {} close() {} }"
+    opened.call("Page.addScriptToEvaluateOnNewDocument", source=silent)
+    opened.call("Page.navigate", url=services.console.link(server.url))
+    opened.wait_until("document.querySelector('.connection')?.textContent === 'connecting'")
+    opened.close()
+
+
+@pytest.mark.slow
 def test_a_finding_leads_to_its_rule_and_back(tab: Tab, server: ThreadedServer) -> None:
     ask(server, temperature=9)
     wait_for_rows(tab, 1)

@@ -231,3 +231,19 @@ def test_another_owner_of_the_module_is_a_warning(
     result = run("def test_it(): pass", "-W", "default")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*mockserver-client 9.2.0 also installs files in the module 'mockserver'*"])
+
+
+def test_a_responses_config_without_effect_is_an_error(pytester: pytest.Pytester) -> None:
+    """The servers of a run have the settings of the first test that uses them."""
+    config = "@pytest.fixture(scope='session')\ndef responses_config():\n    return {'model': ['my-qwen']}\n"
+    test = "def test_it(responses_server):\n    assert responses_server.model\n"
+    files = {"test_a": test, "test_b": f"import pytest\n\n{config}\n\n{test}", "test_c": "def test_it(): ..."}
+    pytester.makepyfile(**files)
+    result = pytester.runpytest("-p", "mockserver.testing.pytest_plugin")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["E * one responses_config, and theirs * of this test but of the plugin; move it *"]
+    )
+    result = pytester.runpytest("-p", "mockserver.testing.pytest_plugin", "test_b.py", "test_a.py")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["E *test_a.py::test_it: * but of test_b.py; move it *"])

@@ -57,7 +57,7 @@ class Rows {
 
 function useFeed(isPaused) {
   const [rows, setRows] = useState([]);
-  const [isLive, setLive] = useState(false);
+  const [connection, setConnection] = useState("connecting");
   const known = useRef(new Rows());
   const paused = useRef(isPaused);
   paused.current = isPaused;
@@ -65,14 +65,14 @@ function useFeed(isPaused) {
   useEffect(show, [isPaused]);
   useEffect(() => {
     const source = new EventSource(`${ROOT}/feed`);
-    source.addEventListener("hello", () => { known.current.clear(); setLive(true); });
+    source.addEventListener("hello", () => { known.current.clear(); setConnection("live"); });
     source.addEventListener("reset", (event) => { known.current.remove(JSON.parse(event.data).session); show(); });
     source.addEventListener("rows", (event) => { known.current.merge(JSON.parse(event.data)); show(); });
-    source.addEventListener("error", () => setLive(false));
+    source.addEventListener("error", () => setConnection("disconnected"));
     return () => source.close();
   }, []);
   const clear = () => { known.current.clear(); setRows([]); };
-  return { rows, isLive, clear };
+  return { rows, connection, clear };
 }
 
 // The choices above the list: what a row has for each, and the choice that stands for any of them.
@@ -532,7 +532,7 @@ const ONLY = { errors: "Errors", streams: "Streams" };
 
 function App() {
   const [isPaused, setPaused] = useState(false);
-  const { rows, isLive, clear } = useFeed(isPaused);
+  const { rows, connection, clear } = useFeed(isPaused);
   const [filter, setFilter] = useState("");
   const [only, setOnly] = useState("");
   const [chosen, setChosen] = useState(NOTHING_CHOSEN);
@@ -565,7 +565,7 @@ function App() {
     <div class="app">
       <header>
         <h1>Mock server</h1>
-        <span class=${`connection ${isLive ? "live" : ""}`} role="status">${isLive ? "live" : "disconnected"}</span>
+        <span class=${`connection ${connection}`} role="status">${connection}</span>
         <span class="grow"></span>
         <button aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
         <button onClick=${clear}>Clear</button>
