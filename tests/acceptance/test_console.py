@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,3 +122,32 @@ def test_the_console_shows_what_a_client_does(
     assert f"{len(lines) - 1} events" in shown
     tab.evaluate("document.querySelectorAll('.row')[0].click()")
     assert lines[0] in tab.wait_for_frame_text("one reply")
+
+
+PRINT_MODULES = """
+import atexit, sys
+from mockserver.cli import main
+
+atexit.register(lambda: print(*sorted(sys.modules)))
+main()
+"""
+
+
+def test_a_server_without_a_console_loads_nothing_of_it(start_server: StartServer) -> None:
+    token = "a-token-of-the-admin-api-0123456789"
+    options = ("--admin-token-env", "TOKEN")
+    server = start_server(*options, env={"TOKEN": token}, program=(sys.executable, "-c", PRINT_MODULES))
+    assert server.create("Hi").status_code == 200
+    assert server.create("Hi", stream=True).status_code == 200
+    assert server.create("Hi", temperature=9).status_code == 400
+    assert server.client.get(f"{server.base_url}/models").status_code == 200
+    assert server.client.get(f"{server.root_url}/_mock/console").status_code == 404
+    journal = f"{server.root_url}/_mock/journal"
+    assert server.client.get(journal, headers={"x-mock-admin-token": token}).status_code == 200
+
+    server.process.terminate()
+    assert server.process.wait(60) == 0
+
+    loaded = server.stdout_text.splitlines()[-1].split()
+    assert "mockserver.server.admin" in loaded
+    assert [each for each in loaded if each.startswith("mockserver.server.console")] == []
