@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from mockserver.replies.token_counts import count_tokens
 from mockserver.reports.formatting import format_duration
-from mockserver.reports.page import render_exchange_page
+from mockserver.reports.markup import tag
+from mockserver.reports.page import render_document, render_exchange_page
 from mockserver.server.console.access import RULES_PATH
 from mockserver.server.journal_entries import exchange_from_entry, incoming_request
 from mockserver.server.state.journal import Entry
@@ -16,7 +17,7 @@ from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json, sse
 from mockserver.wire.redaction import redact
 
-__all__ = ["entry_details", "render_entry_page"]
+__all__ = ["entry_details", "render_entry_page", "render_missing_page"]
 
 #: Stubs and exchanges to show for a request that none of them matched: the nearest ones.
 _MAX_NEAR_MISSES = 5
@@ -32,6 +33,12 @@ def render_entry_page(profile: str, number: int, entry: Entry, details: tuple[tu
     details = (*_redacted_details(entry, _timing(entry)), *details)
     exchange = exchange_from_entry(entry, number, profile, details=details)
     return render_exchange_page(replace(exchange, rule_path=RULES_PATH))
+
+
+def render_missing_page(message: str) -> str:
+    """An HTML page in place of an entry that the journal does not have."""
+    body = tag("body", tag("main", tag("p", message, class_="note")), class_="embedded")
+    return render_document("No request", body)
 
 
 def _redacted_details(entry: Entry, details: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,7 @@ from mockserver.reports.rule_page import render_rule_page
 from mockserver.server.admin import define_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.copied_requests import read_request
-from mockserver.server.console.exchange_pages import entry_details, render_entry_page
+from mockserver.server.console.exchange_pages import entry_details, render_entry_page, render_missing_page
 from mockserver.server.console.feed import send_feed
 from mockserver.server.console.snippets import SNIPPETS
 from mockserver.server.delivery.chunking import parse_chunking
@@ -109,7 +109,7 @@ async def _page(request: HttpRequest) -> None:
     """`GET /_mock/console`: the page, or the exchange of the link's token for the cookie."""
     access = _access(request)
     query = parse_qs(request.scope["query_string"].decode("latin-1"))
-    if "token" in query:
+    if "token" in query and request.scope["method"] == "GET":  # a preview of the link must not use it up
         cookie = access.redeem(query["token"][-1])
         if cookie is not None:
             head = [
@@ -145,7 +145,12 @@ async def _send_text(
 
 
 async def _exchange_page(request: HttpRequest) -> None:
-    session, number, entry = _find_entry(request)
+    try:
+        session, number, entry = _find_entry(request)
+    except NotAnApiRequest as error:  # a row that the page still lists
+        page = render_missing_page(error.message)
+        await _send_text(request, error.status, _CONTENT_TYPES["html"], page.encode(), _FRAME_POLICY)
+        return
     details = entry_details(session, entry)
     page = await run_in_worker(render_entry_page, session.profile.name, number, entry, details)
     await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode("utf-8", "replace"), _FRAME_POLICY)
@@ -187,8 +192,15 @@ def _find_entry(request: HttpRequest) -> tuple[Session, int, Entry]:
     number = int(text) if text.isdecimal() and len(text) < 16 else 0
     index = number - session.journal.dropped_count - 1
     if not 0 <= index < len(session.journal):
-        raise NotAnApiRequest(404, "NotFound", f"The journal does not have request {text[:20]} any more.")
+        raise NotAnApiRequest(404, "NotFound", _missing(text, session))
     return session, number, session.journal[index]
+
+
+def _missing(number: str, session: Session) -> str:
+    kept = session.journal.MAX_ENTRIES
+    return (
+        f"The journal does not have request {number[:20]}: it keeps the last {kept:,} requests of a session."
+    )
 
 
 async def _state(request: HttpRequest) -> None:

@@ -17,12 +17,20 @@ from mockserver.wire import json
 __all__ = ["SNIPPETS"]
 
 
+#: A longer argument is refused: Linux takes 128 KiB.
+_MAX_ARGUMENT_BYTES = 100_000
+
+
 def _curl(request: CopiedRequest) -> str:
+    body = json.dumps(request.body).decode()
+    data = f"-d {quote(body)}\n"
+    if len(data.encode()) > _MAX_ARGUMENT_BYTES:  # JSON is one line, and no line of it is the mark
+        data = f"-d @- <<'END'\n{body}\nEND\n"
     return (
         f"curl {quote(request.url + request.path)} \\\n"
         '  -H "Authorization: Bearer ${DASHSCOPE_API_KEY:-sk-mock}" \\\n'
         "  -H 'Content-Type: application/json' \\\n"
-        f"  -d {quote(json.dumps(request.body).decode())}\n"
+        f"  {data}"
     )
 
 

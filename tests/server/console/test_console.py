@@ -101,8 +101,11 @@ def test_a_link_works_once_and_sets_a_cookie_that_scripts_cannot_read(
 ) -> None:
     assert services.console is not None
     link = services.console.link(server.url)
+    preview = stranger.head(link)
     first, second = stranger.get(link), httpx.get(link, trust_env=False)
 
+    assert preview.status_code == 403
+    assert "set-cookie" not in preview.headers
     assert (first.status_code, first.headers["location"]) == (303, "/_mock/console")
     assert first.headers["set-cookie"].endswith("; Path=/; HttpOnly; SameSite=Strict")
     assert second.status_code == 403
@@ -366,7 +369,11 @@ def test_the_server_answers_while_it_renders_a_page(
 def test_an_unknown_exchange_is_not_found(browser: httpx.Client, number: str) -> None:
     ask(browser)
 
-    assert browser.get(f"/_mock/console/exchanges/default/{number}").status_code == 404
+    page = browser.get(f"/_mock/console/exchanges/default/{number}")
+    assert page.status_code == 404
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "it keeps the last 1,000 requests of a session" in page.text
+    assert browser.get(f"/_mock/console/exchanges/default/{number}/curl").status_code == 404
     assert browser.get(f"/_mock/console/exchanges/nowhere/{number}").status_code == 404
 
 
@@ -379,12 +386,16 @@ def snippet(browser: httpx.Client, form: str, number: int = 1) -> str:
 HOSTILE = "It's \"quoted\" $(touch x) `id` \\ \n {x!r} ' \u202e é"
 
 
-def test_a_copied_curl_command_sends_the_same_request(browser: httpx.Client, services: Services) -> None:
-    ask(browser, HOSTILE, metadata={"note": "a'b"})
+@pytest.mark.parametrize("prompt", [HOSTILE, f"{HOSTILE}\nEND\n" * 3000])
+def test_a_copied_curl_command_sends_the_same_request(
+    browser: httpx.Client, services: Services, prompt: str
+) -> None:
+    ask(browser, prompt, metadata={"note": "a'b"})
     command = snippet(browser, "curl")
 
     subprocess.run(
-        ["bash", "-c", command],
+        ["bash"],
+        input=command.encode(),
         check=True,
         env={"DASHSCOPE_API_KEY": KEY, "PATH": "/usr/bin:/bin"},
         capture_output=True,
