@@ -17,13 +17,16 @@ from tests.reports.chromium import Browser, find_chromium, run_chromium
 #: Seconds without an answer after which a test gives up. httpx's 5 seconds are too few on a busy machine.
 HTTP_TIMEOUT = 120
 
+#: httpx reads the certificates of all authorities for each client, which takes longer than most tests.
+_SSL_CONTEXT = httpx.create_ssl_context(trust_env=False)
+
 _FUNCTIONS = ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream")
 for _caller in (
     httpx.Client.__init__,
     httpx.AsyncClient.__init__,
     *(inspect.unwrap(getattr(httpx, name)) for name in _FUNCTIONS),
 ):
-    _caller.__kwdefaults__["timeout"] = HTTP_TIMEOUT
+    _caller.__kwdefaults__ |= {"timeout": HTTP_TIMEOUT, "verify": _SSL_CONTEXT}
 
 
 @pytest.fixture(scope="session")
