@@ -19,7 +19,7 @@ from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import ClientDisconnected, read_body
-from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
+from mockserver.server.large_bodies import run_beside_loop, run_in_worker
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 
@@ -240,15 +240,18 @@ class ReplayApp:
             self._journal.add(entry)
             self._on_entry(entry)
 
+    async def wait_until_idle(self) -> None:
+        """Wait until the exchanges whose replies were sent are checked and in the journal."""
+        async with self._check_lock:  # it comes to those who wait in turn
+            pass
+
     async def _check(self, pass_through: PassThroughExchange) -> Entry:
-        """The journal entry of an exchange; a large one is checked beside the event loop.
+        """The journal entry of an exchange, which is checked beside the event loop.
 
         One after another, because the checker remembers the turns.
         """
         async with self._check_lock:
-            if pass_through.kept_bytes <= LARGE_BODY_BYTES:
-                return self._checker.journal_entry(pass_through, self._keys.secrets)
-            return await asyncio.to_thread(self._checker.journal_entry, pass_through, self._keys.secrets)
+            return await run_in_worker(self._checker.journal_entry, pass_through, self._keys.secrets)
 
     async def _handle(self, pass_through: PassThroughExchange, receive: Receive) -> None:
         headers = dict(pass_through.scope["headers"])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.acceptance.conftest import MODEL, ServerProcess, StartServer, wait_until
+from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
 from tests.acceptance.test_start import UNUSED
 from tests.marks import slow_except_where
 
@@ -26,6 +26,7 @@ def record(event, arguments):
 sys.addaudithook(record)
 atexit.register(lambda: print("imported", *names))
 from mockserver.cli import main
+sys.argv[1] = "COMMAND"
 main()
 """
 
@@ -109,6 +110,10 @@ CASES: list[tuple[str, Sequence[str], Sequence[Request]]] = [
 ]
 
 
+def program(command: str = "serve") -> tuple[str, ...]:
+    return sys.executable, "-c", _PROGRAM.replace("COMMAND", command)
+
+
 def slow_imports(server: ServerProcess) -> list[str]:
     """What takes long among the imports of the server's loop; it stops the server."""
     assert server.stop() == 0
@@ -125,7 +130,7 @@ def slow_imports(server: ServerProcess) -> list[str]:
 def test_the_event_loop_imports_nothing_that_takes_long(
     name: str, options: Sequence[str], requests: Sequence[Request], start_server: StartServer
 ) -> None:
-    server = start_server(*options, env={"ADMIN": TOKEN}, program=(sys.executable, "-c", _PROGRAM))
+    server = start_server(*options, env={"ADMIN": TOKEN}, program=program())
     for request in requests:
         request.send(server)
     assert slow_imports(server) == []
@@ -136,9 +141,29 @@ def test_a_reload_imports_nothing_in_the_event_loop(start_server: StartServer, t
     exchanges = tmp_path / "exchanges"
     exchanges.mkdir()
     (exchanges / "first.json").write_text('{"match": "a", "reply": "b"}')
-    server = start_server("--exchanges", exchanges, program=(sys.executable, "-c", _PROGRAM))
+    server = start_server("--exchanges", exchanges, program=program())
     (exchanges / "second.json").write_text(
         '{"match": "c", "reply": {"items": [{"type": "web_search_call", "action": 1}]}}'
     )
     wait_until(lambda: "second.json" in server.stderr_text, "the problem of the file in the log")
     assert slow_imports(server) == []
+
+
+@pytest.mark.slow
+def test_relays_and_replays_import_nothing_in_the_event_loop(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    requests, recordings = (create(400, [1]), create(200, "hi", stream=True)), tmp_path / "recordings"
+    url = start_server("--quiet").base_url
+    options = ("--api-key", KEY, "--upstream-key-env", "UP", "--allow-http", "127.0.0.1")
+    servers = (
+        ("record", ("--upstream", url, "--out", recordings, *options)),
+        ("replay", (recordings,)),
+        ("serve", ("--fallback", url, *options)),
+    )
+    for command, arguments in servers:
+        server = start_server(*arguments, env={"UP": "sk-of-the-upstream"}, program=program(command))
+        for request in requests:
+            request.send(server)
+        # The client of a relay loads anyio, which takes 20 ms.
+        assert [name for name in slow_imports(server) if not name.startswith("anyio.")] == []

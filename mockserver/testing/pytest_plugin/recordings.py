@@ -195,7 +195,11 @@ class ReplayServer:
         )
         server = ThreadedServer(app, grace_seconds=GRACE_SECONDS)
         self.local_server = LocalServer(
-            self._session, server, api_key=DEFAULT_API_KEY, model=(*profile_facts.models, "")[0]
+            self._session,
+            server,
+            api_key=DEFAULT_API_KEY,
+            model=(*profile_facts.models, "")[0],
+            wait_until_idle=app.wait_until_idle,
         )
 
     def load(self, recording: Recording) -> LocalServer:
