@@ -340,6 +340,24 @@ def test_a_list_of_stubs_is_added_to_the_chosen_session(
 
 
 @pytest.mark.slow
+def test_the_form_changes_only_what_it_shows(tab: Tab) -> None:
+    click(tab, "[role=tab]", "Stubs")
+    stub = {"name": "mine", "match": {"contains": "a", "turn": 2}, "reply": "One", "times": 2}
+    type_into(tab, "textarea", json.dumps(stub))
+    type_into(tab, "input[name=contains]", "b")
+    type_into(tab, "input[name=reply]", "Two")
+    tab.wait_until("document.querySelector('textarea').value.includes('Two')")
+    changed = {**stub, "match": {"contains": "b", "turn": 2}, "reply": "Two"}
+    assert json.loads(tab.evaluate("document.querySelector('textarea').value")) == changed
+
+    for match in ("Hello!", {"prompt": "Hello!"}, {"contains": ["a", "b"]}):
+        type_into(tab, "textarea", json.dumps({"match": match, "reply": "One"}))
+        tab.wait_until("document.querySelector('input[name=contains]') === null")
+        type_into(tab, "textarea", "{}")
+        tab.wait_until("document.querySelector('input[name=contains]') !== null")
+
+
+@pytest.mark.slow
 def test_stubs_are_edited_reordered_and_removed(tab: Tab, server: ThreadedServer, services: Services) -> None:
     def names() -> list[str]:
         return [each.name for each in services.default_session.stubs.all]

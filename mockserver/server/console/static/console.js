@@ -329,15 +329,17 @@ const NEW_STUB = `{
 function StubForm({ text, onWrite }) {
   let value = null;
   try { value = JSON.parse(text); } catch { /* while it is being typed */ }
-  const match = typeof value?.match === "string" ? { prompt: value.match } : value?.match ?? {};
   if (Array.isArray(value)) return html`<p class="soft">A list adds all of its stubs, or none.</p>`;
-  const isSimple = value !== null && typeof value === "object" && (value.reply === undefined || typeof value.reply === "string");
+  // A prompt that is to be the same, as `"match": "a text"` says, is not one that contains the text.
+  const { contains = "", prompt, ...conditions } = typeof value?.match === "string" ? { prompt: value.match } : value?.match ?? {};
+  const isSimple = value !== null && typeof value === "object" && typeof (value.reply ?? "") === "string"
+    && typeof contains === "string" && prompt === undefined;
   if (!isSimple) return html`<p class="soft">This stub has more than the form shows: edit its JSON.</p>`;
   const write = (change) => onWrite(JSON.stringify({ ...value, ...change }, null, 2));
   return html`
     <div class="inline">
-      <label>If the prompt contains<input name="contains" value=${match.contains ?? match.prompt ?? ""}
-        onInput=${(event) => write({ match: event.target.value ? { contains: event.target.value } : {} })} /></label>
+      <label>If the prompt contains<input name="contains" value=${contains}
+        onInput=${(event) => write({ match: event.target.value ? { contains: event.target.value, ...conditions } : conditions })} /></label>
       <label class="grows">Reply<input name="reply" value=${value.reply ?? ""} onInput=${(event) => write({ reply: event.target.value })} /></label>
       <label class="short">Times<input name="times" type="number" min="1" value=${value.times ?? 1}
         onInput=${(event) => write({ times: Math.max(1, Number(event.target.value) || 1) })} /></label>
