@@ -6,7 +6,7 @@ server.reply(lambda request: Reply("Slowly.", delay_ms=50) if request.stream els
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from mockserver.documents.short_forms import CONTENT_MEMBERS, LongReply
@@ -33,9 +33,9 @@ from mockserver.server.stubs.exchange_replies import (
     parse_service_fault,
     require_fillable,
 )
-from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.server.stubs.matchers import IncomingRequest, Matcher
 from mockserver.server.stubs.spellings import PYTHON
-from mockserver.suggestions import choose_from
+from mockserver.suggestions import choose_from, find_nearest
 from mockserver.wire import json as wire_json
 from mockserver.wire.json import parse_pointer
 
@@ -374,13 +374,26 @@ def _wire_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"fault" if name == "violate" else name: value for name, value in options.items()}
 
 
+#: The names of conditions, by which stubs select requests.
+_CONDITIONS = tuple(each.name for each in fields(Matcher))
+
+
+def _condition_hint(name: str, options: Iterable[str]) -> str:
+    """What to do with a condition among the options of a reply; empty if the name is not like one."""
+    condition = name if name in _CONDITIONS else find_nearest(name, _CONDITIONS)
+    is_condition = condition is not None and find_nearest(name, options) is None
+    if not is_condition and name not in ("match", "when"):
+        return ""
+    return f"; conditions are for when(), as in when({condition or 'contains'}=…).reply(…)"
+
+
 def _option_problems(options: Mapping[str, Any], *, is_error: bool) -> Iterator[str]:
     known = sorted(DeliveryOptions.__annotations__)
     if "fault" in options and "violate" in options:
         yield "a reply can have one fault or break one rule, not both"
     for name, value in options.items():
         if name not in known:
-            yield f"reply() has no option {name!r}{choose_from(name, known)}"
+            yield f"reply() has no option {name!r}{_condition_hint(name, known) or choose_from(name, known)}"
             continue
         try:
             parse_delivery(_wire_options({name: value}), PYTHON, is_error=is_error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mockserver.errors import ConfigurationError
 from mockserver.testing.pytest_plugin import options
 
 if TYPE_CHECKING:
@@ -265,6 +266,8 @@ def _end_call(item: pytest.Item, *, passed: bool) -> ItemResult | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.when == "call" and call.excinfo is not None and not item.config.getoption("fulltrace"):
+        _end_at_the_caller(call.excinfo)
     report = yield
     item_result = item.stash.get(_ITEM_RESULT, None)
     if item_result is None or call.when != "call":
@@ -282,6 +285,19 @@ def pytest_runtest_makereport(
         if text.reprcrash is not None:
             text.reprcrash.message = str(item_result.error)  # the short summary shows its first line
     return report
+
+
+def _end_at_the_caller(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave out how this package found an invalid argument: the message and the line that passed it are enough."""
+    if not isinstance(excinfo.value, ConfigurationError):
+        return
+    package, caller, entry = Path(__file__).parents[2], None, excinfo.value.__traceback__
+    while entry is not None:
+        if package not in Path(entry.tb_frame.f_code.co_filename).parents:
+            caller = entry
+        entry = entry.tb_next
+    if caller is not None:
+        caller.tb_next = None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -247,3 +247,10 @@ def test_a_responses_config_without_effect_is_an_error(pytester: pytest.Pytester
     result = pytester.runpytest("-p", "mockserver.testing.pytest_plugin", "test_b.py", "test_a.py")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["E *test_a.py::test_it: * but of test_b.py; move it *"])
+
+
+def test_an_invalid_argument_is_shown_at_the_line_of_the_test(run: RunPytest) -> None:
+    result = run("def test_it(responses_server):\n    responses_server.when(contains='a').reply(3)\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([">*reply(3)", "E *a reply is a text, an item or a script, not a int"])
+    result.stdout.no_fnmatch_line("*reply_values.py*")
