@@ -7,6 +7,7 @@ Each folder beside this script is one client environment, named like the folder 
 - `sdist.txt`: one source archive, unpacked; a test reads the files in it, nothing of it is installed
 
 `.environments/example-node` holds what `examples/node` needs, by that folder's lock.
+`.environments/python-3.N` holds what the package needs with each other interpreter of this machine.
 `.environments/wheelhouse` holds the wheels of `requirements/pytest.txt` and `requirements/build.txt`, from which a test
 builds and installs the package without a network.
 Everything is built once and again only when its lock or its tool has changed.
@@ -24,6 +25,7 @@ import venv
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 DEFINITIONS = Path(__file__).resolve().parent
@@ -31,6 +33,8 @@ ROOT = DEFINITIONS.parent.parent
 ENVIRONMENTS = ROOT / ".environments"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 UV = Path(sys.executable).with_name("uv")
+#: Supported versions other than the one that runs the tests.
+OTHER_VERSIONS = [f"3.{minor}" for minor in range(11, 15) if minor != sys.version_info.minor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,28 @@ def defined_environments() -> Iterator[Environment]:
     example = ROOT / "examples" / "node"
     files = (example / "package.json", example / "package-lock.json")
     yield Environment("example-node", files, shutil.which("npm"), build_node)
+    for version, interpreter in find_other_interpreters().items():
+        build = partial(build_with_interpreter, interpreter)
+        yield Environment(f"python-{version}", wheels[:1], str(interpreter), build)
+
+
+def find_other_interpreters() -> dict[str, Path]:
+    """The interpreters of other supported versions on the path, of pyenv and of uv, by version."""
+    found = {}
+    for version in OTHER_VERSIONS:
+        on_path = shutil.which(f"python{version}")
+        candidates = [
+            *([Path(on_path)] if on_path else []),
+            *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
+            *Path.home().glob(f".local/share/uv/python/cpython-{version}.*/bin/python{version}"),
+        ]
+        for candidate in candidates:
+            code = "import ssl, sqlite3, sys; print('%d.%d' % sys.version_info[:2])"
+            done = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+            if done.stdout.strip() == version:  # a shim of pyenv may be of no version
+                found[version] = candidate
+                break
+    return found
 
 
 def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:
@@ -90,7 +116,17 @@ def build_wheelhouse(target: Path, files: tuple[Path, ...]) -> None:
 def build_python(target: Path, files: tuple[Path, ...]) -> None:
     """A virtual environment without pip: uv fills it, or this one's pip, which takes ten times as long."""
     venv.create(target, symlinks=True)
-    requirements = ("--no-deps", "--require-hashes", "--requirement", str(files[0]))
+    install_locked(target, files[0])
+
+
+def build_with_interpreter(interpreter: Path, target: Path, files: tuple[Path, ...]) -> None:
+    """A virtual environment of another interpreter, with the locked packages that fit it."""
+    run(str(interpreter), "-m", "venv", "--without-pip", str(target))
+    install_locked(target, files[0])
+
+
+def install_locked(target: Path, lock: Path) -> None:
+    requirements = ("--no-deps", "--require-hashes", "--requirement", str(lock))
     if not install_with_uv(target, requirements):
         run(*PIP, "--python", str(target), "install", *requirements)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -318,7 +319,7 @@ def test_a_file_of_another_program_or_version_is_refused(tmp_path: Path, kind: s
         if kind == "version":
             own = open_shared_store(f"sqlite:{path}")
             run(own, own.ready)
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             statements = {"version": "PRAGMA user_version = 99", "application": "CREATE TABLE t (x)"}
             connection.execute(statements[kind])
     store = open_shared_store(f"sqlite:{path}")
