@@ -99,7 +99,7 @@ def _measure(folder: Path, profile: str, kind: str) -> RedisTurns:
                 name.removeprefix("cmdstat_").upper(), each["calls"] / turns, each["usec"] / each["calls"]
             )
             for name, each in sorted(commands.items())
-            if each["calls"] >= turns / 2
+            if each["calls"] >= turns / 100
         ],
         cpu_us=cpu / turns * 1e6,
         bytes_in=change["total_net_input_bytes"],
@@ -139,7 +139,7 @@ def turns_table(measured: list[RedisTurns]) -> str:
     """The figures as Markdown."""
     rows = {
         "commands, and µs of each": [
-            ", ".join(f"{each.calls:.0f} {each.name} ({each.us:.1f})" for each in turns.commands)
+            ", ".join(f"{each.calls:.2g} {each.name} ({each.us:.1f})" for each in turns.commands)
             for turns in measured
         ],
         "CPU of Redis, µs": [f"{turns.cpu_us:.0f}" for turns in measured],

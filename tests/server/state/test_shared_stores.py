@@ -395,3 +395,21 @@ def test_an_unusable_url_is_refused(url: str) -> None:
 def test_a_store_is_described_without_its_password() -> None:
     assert describe_store("rediss://me:secret@cache:6380/2?password=secret") == "rediss://cache:6380/2"
     assert describe_store("sqlite:/tmp/a@b") == "sqlite:/tmp/a@b"
+
+
+def test_requests_at_the_same_time_read_from_redis_with_one_command(redis: RedisServer) -> None:
+    store = open_shared_store(redis.url)
+    records = [record(f"r{number}") for number in range(50)]
+
+    async def scenario() -> None:
+        await asyncio.gather(*map(store.put, records))
+        redis.run("CONFIG", "RESETSTAT")
+        found = await asyncio.gather(*(store.get("s", each.id) for each in records))
+        assert [*found] == records
+        one, two = await asyncio.gather(store.get("s", "unknown"), store.get("s", "r7"))
+        assert (one, two) == (None, records[7])
+
+    run(store, scenario)
+    statistics = redis.run("INFO", "commandstats")
+    assert "'cmdstat_mget': {'calls': 2," in statistics
+    assert "cmdstat_get" not in statistics

@@ -11,14 +11,15 @@ Keys, with the number of times that the session was cleared as its generation:
     mockserver:SESSION:GENERATION:taken:NAME            replies of an exchange; expires 30 days after the last request
     mockserver:SESSION:GENERATION:usage:DIGEST:SECONDS  list of the requests of a key to a model, for rate limits
 
-Requests that are handled at the same time share a round trip. A server that does not answer within the time
-limit fails the requests that wait for it; for a moment others fail at once, then the next one tries again.
+Requests that are handled at the same time share a round trip, in which one MGET reads for all of them. A server that
+does not answer within the time limit fails the requests that wait for it; for a moment others fail at once, then the
+next one tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
 from secrets import token_hex
@@ -398,18 +399,24 @@ class RedisStore:
 
     async def _send(self, waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]]) -> None:
         try:
+            keys, others = _separate_gets(command for commands, _ in waiting for command in commands)
             async with self._connected() as client:
                 pipeline = client.pipeline(transaction=False)
-                for commands, _ in waiting:
-                    for command in commands:
-                        pipeline.execute_command(*command)
+                for command in others:
+                    pipeline.execute_command(*command)
+                if keys:
+                    pipeline.execute_command(b"MGET", *keys)
                 replies = await pipeline.execute(raise_on_error=False)
                 if any(isinstance(each, ReadOnlyError) for each in replies):
                     # It became a replica: its name may lead to another server by now.
                     await client.connection_pool.disconnect(inuse_connections=False)
+            values = _values_by_key(keys, replies.pop()) if keys else {}
             following = iter(replies)
             for commands, future in waiting:
-                _settle(future, [next(following) for _ in commands])
+                _settle(
+                    future,
+                    [values[command[1]] if command[0] == b"GET" else next(following) for command in commands],
+                )
         except StoreUnavailable as error:
             for _, future in waiting:
                 _settle(future, [error])
@@ -457,6 +464,27 @@ class RedisStore:
                 f"a mockserver of another version uses it (schema {shown}, not {SCHEMA_VERSION})"
             )
         self._has_checked_schema = True
+
+
+def _separate_gets(commands: Iterable[_Command]) -> tuple[list[bytes], list[_Command]]:
+    """The keys that are read, each once, and all other commands.
+
+    One MGET, after the others, replaces all GETs: most of what a command costs is its way through the client.
+    """
+    keys: dict[bytes, None] = {}
+    others = []
+    for command in commands:
+        if command[0] == b"GET":
+            keys[command[1]] = None
+        else:
+            others.append(command)
+    return [*keys], others
+
+
+def _values_by_key(keys: Sequence[bytes], reply: Any) -> dict[bytes, Any]:
+    """What an MGET read; an error for each key if it failed."""
+    values = [reply] * len(keys) if isinstance(reply, Exception) else reply
+    return dict(zip(keys, values, strict=True))
 
 
 def _settle(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
