@@ -435,6 +435,31 @@ def test_thousands_of_rows_are_a_few_elements(tab: Tab, server: ThreadedServer) 
     assert tab.evaluate("document.querySelector('.row').getAttribute('aria-setsize')") == "600"
 
 
+@pytest.mark.slow
+def test_the_rows_in_view_stay_when_others_come_and_go(tab: Tab, server: ThreadedServer) -> None:
+    def first_in_view() -> str:
+        name: str = tab.evaluate(f"({ROWS_IN_VIEW})[0][1]")
+        return name
+
+    for number in range(80):
+        ask(server, f"number {number}", path=f"/s/{'odd' if number % 2 else 'even'}/v1/responses")
+    tab.wait_until("document.querySelector('.filters [role=status]').textContent === '80 requests'")
+    tab.evaluate("document.querySelector('.rows').scrollTop = 41 * 44")
+    tab.wait_until(f"({ROWS_IN_VIEW})[0][1] === 'number 41'")
+
+    ask(server, "one more")
+    tab.wait_until("document.querySelector('.filters [role=status]').textContent === '81 requests'")
+    assert first_in_view() == "number 41"
+    tab.evaluate(
+        "fetch('/s/even/_mock/reset', { method: 'POST', body: '{}', headers: { 'x-mock-console': '1' } })"
+    )
+    tab.wait_until("document.querySelector('.filters [role=status]').textContent === '41 requests'")
+    assert first_in_view() == "number 41"
+    type_into(tab, "input[type=search]", "number")
+    tab.wait_until("document.querySelector('.filters [role=status]').textContent === '40 of 41'")
+    assert first_in_view() == "number 41"
+
+
 #: Of the rows in view: their numbers in the list, and their prompts.
 ROWS_IN_VIEW = """(() => {
   const box = document.querySelector(".rows").getBoundingClientRect();

@@ -182,28 +182,35 @@ class RowElement {
 // The rows in and around the view. Scrolling writes to their elements, and renders nothing else.
 class DrawnRows {
   constructor(box, space) {
-    Object.assign(this, { box, space, elements: [], top: 0, height: 0, first: 0, content: { rows: [] } });
+    Object.assign(this, { box, space, elements: [], top: 0, height: 0, first: 0, scrollTimer: 0, content: { rows: [] } });
   }
 
-  show(content) {
+  // With `staysInPlace` the first row in view keeps its place when rows above it come or go.
+  show(content, staysInPlace) {
+    const { rows } = this.content, at = Math.floor(this.top / ROW_HEIGHT);
+    const key = staysInPlace && content.rows !== rows ? rows[at]?.key : undefined;
     this.content = content;
     this.space.style.height = `${content.rows.length * ROW_HEIGHT}px`;
+    if (key !== undefined && content.rows[at]?.key !== key) {
+      const index = content.rows.findIndex((row) => row.key === key);
+      if (index >= 0) this.box.scrollTop = this.top += (index - at) * ROW_HEIGHT;
+    }
     this.draw();
-    this.sort();
+    if (!this.scrollTimer) this.sort();
   }
 
   resize(height) {
     this.height = height;
     this.draw();
-    this.sort();
+    if (!this.scrollTimer) this.sort();
   }
 
   scroll(top) {
     const moved = top - this.top;
     this.top = top;
     this.draw(moved);
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.sort(), 150);
+    clearTimeout(this.scrollTimer);
+    this.scrollTimer = setTimeout(() => { this.scrollTimer = 0; this.sort(); }, 150);
   }
 
   // Draws two views of rows: the one in view, and the one that the movement comes to; at rest half a view on each side.
@@ -254,7 +261,7 @@ function List({ rows, isFiltered, selected, onSelect }) {
     observer.observe(box.current);
     return () => observer.disconnect();
   }, []);
-  useLayoutEffect(() => drawn.current.show({ rows, selected, hasSessions }), [rows, selected, hasSessions]);
+  useLayoutEffect(() => drawn.current.show({ rows, selected, hasSessions }, !follows.current), [rows, selected, hasSessions]);
   useLayoutEffect(() => {
     if (follows.current) box.current.scrollTop = box.current.scrollHeight;
   }, [rows.length]);
