@@ -217,6 +217,19 @@ def test_servers_count_together_until_the_session_is_cleared(open_shared: Callab
     run(one, scenario)
 
 
+def test_an_sqlite_store_forgets_the_counts_of_requests_that_came_least_recently(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}", 200)
+
+    async def scenario() -> None:
+        for turn in range(3):
+            assert await store.count("s", b"often") == turn
+            for number in range(300):
+                await store.count("s", b"%d %d" % (turn, number))
+        assert await store.count("s", b"0 0") == 0
+
+    run(store, scenario)
+
+
 def test_servers_take_together_what_is_limited(open_shared: Callable[[], SharedStore]) -> None:
     one, two = open_shared(), open_shared()
     counts = [(b"\xff first", 3), (b"second", 2)]

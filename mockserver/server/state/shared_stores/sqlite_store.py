@@ -75,7 +75,8 @@ PRAGMA user_version = {SCHEMA_VERSION};
 class SqliteStore:
     """A store in a file. It drops expired records, and the oldest of more than `max_records`.
 
-    It counts twice as many requests as it has records, so that an id can repeat only after its response was dropped.
+    It counts twice as many requests as it has records, those that came last, so that an id can repeat only after its
+    response was dropped.
     """
 
     is_shared = True
@@ -156,7 +157,8 @@ class SqliteStore:
         with self._transaction() as connection:
             (count,) = connection.execute(
                 "INSERT INTO counts (session, name, count) VALUES (?, ?, 0)"
-                " ON CONFLICT (session, name) DO UPDATE SET count = count + 1 RETURNING count",
+                " ON CONFLICT (session, name) DO UPDATE SET count = count + 1,"
+                " number = (SELECT max(number) + 1 FROM counts) RETURNING count",
                 (session, name),
             ).fetchone()
             if self._counts % _PRUNE_EVERY == 0:
