@@ -155,6 +155,21 @@ def test_the_same_seed_gives_the_same_bytes_as_one_process(
 
 
 @pytest.mark.slow
+def test_a_strict_server_with_workers_names_exchanges_that_are_used_up(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    exchanges = [{"match": name, "times": 1, "reply": f"{name}!"} for name in ("One", "Two")]
+    (tmp_path / "exchanges.json").write_text(json.dumps(exchanges))
+    options = ("--seed", "7", "--strict", "--exchanges", tmp_path)
+    alone, together = (
+        [post(server.base_url, {"input": text}).content for text in ("Else", "One", "One", "Two", "Else")]
+        for server in (start_server(*options), start_server(*options, "--workers", "2"))
+    )
+    assert together == alone
+    assert [b"it is used up" in each for each in alone] == [False, False, True, False, True]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", "redis"])
 def test_workers_count_for_limits_and_faults_together(
     store: str, start_server: StartServer, request: pytest.FixtureRequest

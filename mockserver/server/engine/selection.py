@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -76,13 +77,14 @@ class _PendingExchange(NamedTuple):
     """Of each exchange the name of its count, and how often it answers."""
     replies: tuple[SelectedReply, ...]
     """The reply of each."""
-    otherwise: Callable[[], SelectedReply]
-    """The reply if they have none left; it may raise ApiError."""
+    otherwise: SelectedReply | Callable[[], Awaitable[SelectedReply]]
+    """The reply if they have none left, or a function that returns it or raises ApiError."""
 
     async def wait(self, request: IncomingRequest, session: Session) -> SelectedReply:
         """The reply, counted in the store."""
-        index = await self.store.take(session.name, self.counts)
-        return _fill(self.otherwise() if index is None else self.replies[index], request, session)
+        index = await self.store.take(session.name, self.counts) if self.counts else None
+        selected = self.otherwise if index is None else self.replies[index]
+        return _fill(selected if isinstance(selected, SelectedReply) else await selected(), request, session)
 
 
 PendingReply: TypeAlias = _PendingFunction | _PendingExchange
@@ -177,7 +179,11 @@ def _reply_by_name(
         return _reply_from_stub(session, stub, request, reply_seed)
     exchange = None if name in session.stubs.selectable_names else session.exchange_index.take_by_name(name)
     if isinstance(exchange, ExchangeChoice):
-        return _wait_for(exchange, session, lambda: _refuse_exhausted(session, name))
+
+        async def refuse() -> SelectedReply:
+            _refuse_exhausted(session, name)
+
+        return _wait_for(exchange, session, refuse)
     if exchange is not None:
         return session.exchange_replies[exchange.name]
     known = session.stubs.selectable_names | session.exchange_index.selectable_names
@@ -194,18 +200,21 @@ def _refuse_exhausted(session: Session, name: str) -> NoReturn:
 
 
 def _wait_for(
-    choice: ExchangeChoice, session: Session, reply_without: Callable[[], SelectedReply]
+    choice: ExchangeChoice, session: Session, reply_without: Callable[[], Awaitable[SelectedReply]]
 ) -> _PendingExchange:
     """The reply of one of several exchanges; `reply_without` replies if none of them does."""
-    store, replies = session.shared_store, session.exchange_replies
-    assert store is not None  # noqa: S101 - else the exchanges count for themselves
-    otherwise = None if choice.otherwise is None else replies[choice.otherwise.name]
+    replies = session.exchange_replies
     return _PendingExchange(
-        store,
+        _store_of_counts(session),
         choice.counts,
         tuple(replies[each.name] for each in choice.limited),
-        reply_without if otherwise is None else lambda: otherwise,
+        reply_without if choice.otherwise is None else replies[choice.otherwise.name],
     )
+
+
+def _store_of_counts(session: Session) -> SharedStore:
+    assert session.shared_store is not None  # noqa: S101 - else the exchanges count for themselves
+    return session.shared_store
 
 
 def _fallback_reply(
@@ -219,19 +228,27 @@ def _fallback_reply(
     if exchange is not None:
         if not isinstance(exchange, ExchangeChoice):
             return session.exchange_replies[exchange.name]
-        exhausted = frozenset(each.name for each in exchange.limited)
-        return _wait_for(
-            exchange,
-            session,
-            lambda: (
-                _refuse_unmatched(session, request, exhausted)
-                if stubs_only
-                else _generated_reply(session, request, reply_seed)
-            ),
-        )
+
+        async def reply_without() -> SelectedReply:
+            if stubs_only:
+                return await _refuse_by_counts(session, request)
+            return _generated_reply(session, request, reply_seed)
+
+        return _wait_for(exchange, session, reply_without)
+    if stubs_only and not index.counts_for_itself:
+        refuse = partial(_refuse_by_counts, session, request)
+        return _PendingExchange(_store_of_counts(session), (), (), refuse)
     if stubs_only:
         _refuse_unmatched(session, request)
     return _generated_reply(session, request, reply_seed)
+
+
+async def _refuse_by_counts(session: Session, request: IncomingRequest) -> NoReturn:
+    """Like `_refuse_unmatched`, with the exchanges that the servers have used up together."""
+    limited = session.user_exchange_index.limited_counts()
+    taken = await _store_of_counts(session).taken(session.name, [count_name for _, count_name, _ in limited])
+    exhausted = {name for (name, _, times), count in zip(limited, taken, strict=True) if count >= times}
+    _refuse_unmatched(session, request, exhausted)
 
 
 def _refuse_unmatched(session: Session, request: IncomingRequest, exhausted: Container[str] = ()) -> NoReturn:

@@ -234,6 +234,9 @@ class SharedStore(Store, Protocol):
         Returns its index, or None if there is none left of any.
         """
 
+    async def taken(self, session: str, names: Sequence[bytes]) -> list[int]:
+        """Return how often `take` has counted each."""
+
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         """Add tokens to the latest request that was admitted under this name."""
 

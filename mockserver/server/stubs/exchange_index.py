@@ -170,6 +170,17 @@ class ExchangeIndex:
             }
         return self._count_names[exchange.name]
 
+    def limited_counts(self) -> list[tuple[str, bytes, int]]:
+        """Of each limited exchange that `near_misses` compares: its name, that of its count, and its `times`."""
+        return [
+            (each.name, self._count_name(each), each.times)
+            for each in islice(self._compared(), _MAX_COMPARED)
+            if each.times is not None
+        ]
+
+    def _compared(self) -> Iterator[Exchange]:
+        return (each for each in self._by_name.values() if each.scenario is None)
+
     def near_misses(
         self, request: IncomingRequest, exhausted: Container[str] = ()
     ) -> list[tuple[Exchange, list[str]]]:
@@ -178,7 +189,6 @@ class ExchangeIndex:
         `exhausted` has names of those that have no replies left, beside what is counted here.
         """
         default_thinking = self._profile.thinking[request.facts.model] != "off"
-        candidates = (each for each in self._by_name.values() if each.scenario is None)
         return [
             (
                 each,
@@ -191,7 +201,7 @@ class ExchangeIndex:
                     *_index_exchange(0, each).differences(request, default_thinking=default_thinking),
                 ],
             )
-            for each in islice(candidates, _MAX_COMPARED)
+            for each in islice(self._compared(), _MAX_COMPARED)
         ]
 
     def for_new_session(self) -> ExchangeIndex:

@@ -241,6 +241,8 @@ def test_servers_take_together_what_is_limited(open_shared: Callable[[], SharedS
         assert await two.take("s", counts) is None
         assert await two.take("t", counts) == 0
         assert await one.take("s", [*counts, (b"third", 1)]) == 2
+        assert await two.taken("s", [b"second", b"fourth", b"third"]) == [2, 0, 1]
+        assert await two.taken("s", []) == []
         assert await two.take("s", [(b"\xff first", 4)]) == 0
         await two.clear("s")
         assert await one.take("s", counts) == 0

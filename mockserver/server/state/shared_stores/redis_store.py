@@ -328,6 +328,15 @@ class RedisStore:
         index = int(await self._run_in_session(session, take))
         return None if index < 0 else index
 
+    async def taken(self, session: str, names: Sequence[bytes]) -> list[int]:
+        if not names:
+            return []
+
+        def get(generation: bytes) -> _Command:
+            return b"MGET", *(_key(session, generation, b"taken", name.hex()) for name in names)
+
+        return [int(count or 0) for count in await self._run_in_session(session, get)]
+
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         times = [b"%d" % seconds for seconds in sorted({quota.seconds for quota in quotas})]
 

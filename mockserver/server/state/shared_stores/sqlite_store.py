@@ -197,6 +197,12 @@ class SqliteStore:
                     return index
         return None
 
+    async def taken(self, session: str, names: Sequence[bytes]) -> list[int]:
+        statement = "SELECT count FROM taken WHERE session = ? AND name = ?"
+        with self._connected() as connection:
+            rows = [connection.execute(statement, (session, name)).fetchone() for name in names]
+        return [0 if row is None else int(row[0]) for row in rows]
+
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         with self._transaction() as connection:
             connection.execute(
