@@ -37,9 +37,11 @@ def run_wrk(port: int, requests: Iterable[bytes], connections: int, seconds: int
         for request in requests:
             file.write(b"%d\n%b" % (len(request), request))
         file.flush()
-        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), f"http://127.0.0.1:{port}"]
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
         process = subprocess.Popen(
-            [program, *options, "--", file.name], stdout=subprocess.DEVNULL, stderr=output
+            [program, *options, f"http://127.0.0.1:{port}", "--", file.name],
+            stdout=subprocess.DEVNULL,
+            stderr=output,
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
