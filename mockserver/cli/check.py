@@ -7,7 +7,12 @@ from typing import Any
 import click
 
 from mockserver.cli.check_runner import KINDS, run_check
-from mockserver.cli.name_completions import complete_files, complete_profiles, complete_rules
+from mockserver.cli.name_completions import (
+    complete_files,
+    complete_profiles,
+    complete_report_targets,
+    complete_rules,
+)
 from mockserver.cli.options import Choice, mask_option, option
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
@@ -33,7 +38,11 @@ __all__ = ["check"]
     help="The format of the output.",
 )
 @option(
-    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file. Can be repeated."
+    "--report",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    shell_complete=complete_report_targets,
+    help="Also write a report to a file. Can be repeated.",
 )
 @option(
     "--fail-on",

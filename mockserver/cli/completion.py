@@ -28,6 +28,20 @@ else
 fi
 """
 
+#: Behind `--report html=` follows a file: no space. fish knows that by itself.
+_WITHOUT_SPACE = {
+    "bash": {
+        "COMPREPLY+=($value)\n": "COMPREPLY+=($value)\n"
+        "            [[ $value == *[=/] ]] && compopt -o nospace 2>/dev/null\n"
+    },
+    "zsh": {
+        "compadd -U -V unsorted -a completions\n": "local unfinished=(${(M)completions:#*[=/]})\n"
+        "        completions=(${completions:#*[=/]})\n"
+        "        compadd -U -V unsorted -a completions\n"
+        "        compadd -U -S '' -V unfinished -a unfinished\n"
+    },
+}
+
 
 @click.command()
 @click.argument("shell", type=Choice(sorted(_COMPLETIONS)))
@@ -40,4 +54,6 @@ def completion(shell: str) -> None:
     complete = _COMPLETIONS[shell]
     variable = f"_{_PROGRAM.upper()}_COMPLETE"
     script = complete(click.get_current_context().find_root().command, {}, _PROGRAM, variable).source()
+    for line, extended_line in _WITHOUT_SPACE.get(shell, {}).items():
+        script = script.replace(line, extended_line)
     sys.stdout.write(_WITH_COMPINIT.format(script=script) if shell == "zsh" else script)

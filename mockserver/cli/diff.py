@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ import click
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.name_completions import complete_diff_arguments
 from mockserver.cli.options import Choice, mask_option, option
+from mockserver.cli.output.terminal import with_progress
 from mockserver.errors import ConfigurationError, InvalidJSON, MockServerError
 from mockserver.profiles import LATEST, profile_names, resolve_profile_name
 from mockserver.regular_files import read_named_file
@@ -99,14 +101,18 @@ def _compare(before: str, after: str) -> _Comparison:
     from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings
 
     pairs = pair_recordings(_recordings(first), _recordings(second))
-    return _Comparison("recordings", changes_in_pairs(pairs), any(None not in each for each in pairs))
+    return _Comparison(
+        "recordings",
+        changes_in_pairs(with_progress(pairs, "comparing")),
+        any(None not in each for each in pairs),
+    )
 
 
 def _recordings(argument: _Argument) -> tuple[Exchange, ...]:
     from mockserver.recordings.recording_folder import load_recordings, parse_recordings
 
     if argument.data is None:
-        return load_recordings(Path(argument.name))
+        return load_recordings(Path(argument.name), partial(with_progress, verb="reading"))
     return parse_recordings(argument.data, argument.name)
 
 

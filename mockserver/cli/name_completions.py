@@ -1,8 +1,9 @@
-"""Names that a shell completes: profiles, faults, rules, probes. Data is loaded only when it is needed."""
+"""Names that a shell completes: profiles, faults, rules, probes, formats of reports. Data is loaded when needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,6 +14,7 @@ __all__ = [
     "complete_files",
     "complete_probes",
     "complete_profiles",
+    "complete_report_targets",
     "complete_rules",
     "matching_names",
 ]
@@ -52,6 +54,27 @@ def complete_probes(_: click.Context, __: click.Parameter, incomplete: str) -> l
 def complete_files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files, by the shell itself."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def complete_report_targets(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Formats with their `=`, and behind it files and folders. Whoever completes them adds no space to a `=` or `/`."""
+    if context.info_name == "verify":
+        from mockserver.live.report_formats import REPORT_FORMATS as FORMATS_OF_VERIFY
+
+        names = list(FORMATS_OF_VERIFY)
+    else:
+        from mockserver.cli.output.report_formats import REPORT_FORMATS
+
+        names = list(REPORT_FORMATS)
+    name, equals, beginning = incomplete.partition("=")
+    if not equals:
+        return matching_names({f"{each}=": "" for each in names}, incomplete)
+    folder = Path(beginning if beginning.endswith("/") else Path(beginning).parent)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = [f"{name}={each}{'/' * each.is_dir()}" for each in files if str(each).startswith(beginning)]
+    return [CompletionItem(each) for each in paths if name in names]
 
 
 def complete_diff_arguments(

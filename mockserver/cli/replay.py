@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from mockserver.cli.listener import (
 )
 from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import IntegerRange, mask_option, max_body_option, network_options, option
+from mockserver.cli.output.terminal import with_progress
 from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
 from mockserver.network import no_proxy_exports
@@ -93,7 +95,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
         keys = read_api_keys(options["api_key"], options["api_key_env"])
         require_key(options["host"], has_key=bool(keys), remedy="add --api-key or --api-key-env")
         hosts = allowed_hosts(options, is_controllable=options["console"])
-        exchanges = load_recordings(recordings)
+        exchanges = load_recordings(recordings, partial(with_progress, verb="reading"))
         profile = _choose_profile(exchanges, options["profile"])
         max_body = parse_body_size(options["max_body"])
         player = RecordingPlayer(

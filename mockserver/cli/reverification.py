@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.output.report_files import replace_report, require_writable_reports
+from mockserver.cli.output.terminal import with_progress
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
 from mockserver.live.budgeted_client import Budget, BudgetedClient, EndpointUnreachable
@@ -47,7 +49,7 @@ def reverify_recordings(
     for form, _ in targets:
         if form not in ("text", "json"):
             raise ConfigurationError(f"--report {form}=…: the formats with --replay are text and json")
-    recordings = load_recordings(options["replay"])
+    recordings = load_recordings(options["replay"], partial(with_progress, verb="reading"))
     profile = (
         recording_profile(recordings[0])
         if options["profile"] == "auto"

@@ -22,7 +22,7 @@ from click.core import ParameterSource
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.listener import warn_if_reachable
-from mockserver.cli.name_completions import complete_rules
+from mockserver.cli.name_completions import complete_report_targets, complete_rules
 from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_files import require_writable_reports
@@ -77,7 +77,11 @@ _EXCLUDED_SERVE_OPTIONS = {
     help="Let the command reach this host, or *.SUFFIX, with --intercept. Can be repeated.",
 )
 @option(
-    "--report", multiple=True, metavar="FORMAT=FILE", help="Also write a report to a file. Can be repeated."
+    "--report",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    shell_complete=complete_report_targets,
+    help="Also write a report to a file. Can be repeated.",
 )
 @option(
     "--fail-on",

@@ -13,7 +13,7 @@ import click
 
 from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
-from mockserver.cli.name_completions import complete_probes, complete_profiles
+from mockserver.cli.name_completions import complete_probes, complete_profiles, complete_report_targets
 from mockserver.cli.options import Choice, FiniteRange, IntegerRange, connection_options, mask_option, option
 from mockserver.cli.output.report_files import replace_report, require_writable_reports
 from mockserver.cli.output.terminal import colour_report
@@ -106,6 +106,7 @@ AUTO = "auto"
     "reports",
     multiple=True,
     metavar="FORMAT=FILE",
+    shell_complete=complete_report_targets,
     help="Write a report (text, json, junit, markdown, html); may be repeated.",
 )
 @mask_option

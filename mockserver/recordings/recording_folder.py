@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -106,15 +106,18 @@ def _readable_exchanges(file: Path) -> Sequence[Exchange]:
         return ()
 
 
-def load_recordings(path: Path) -> tuple[Exchange, ...]:
+def load_recordings(
+    path: Path, track: Callable[[Sequence[Path]], Iterable[Path]] = iter
+) -> tuple[Exchange, ...]:
     """The recordings in a file, or in a folder and its subfolders, in the order of recording.
 
+    `track` gets the files and yields them one by one, for example to show how many have been read.
     Raises InvalidExchange with the problems of all files, and ConfigurationError if there are no recordings.
     """
     is_folder = path.is_dir()
     recordings: list[Exchange] = []
     errors: list[InvalidExchange] = []
-    for file in sorted(path.rglob("*.json")) if is_folder else [path]:
+    for file in track(sorted(path.rglob("*.json")) if is_folder else [path]):
         try:
             data = read_regular_file(file) if is_folder else read_named_file(file)
         except OSError as error:

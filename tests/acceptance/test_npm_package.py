@@ -14,6 +14,7 @@ import pytest
 
 import mockserver
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, require_program, server_environment, wait_until
+from tests.examples.pages import find_blocks
 
 PACKAGE = ROOT / "packages" / "npm"
 WHEELHOUSE = ENVIRONMENTS / "wheelhouse"
@@ -77,6 +78,27 @@ def test_the_page_shows_the_example(file: str) -> None:
     assert f"```js\n{(ROOT / 'examples' / 'vitest' / file).read_text(encoding='utf-8')}```" in page
 
 
+CLIENT = """
+await fetch(`${server.baseURL}/responses`, {
+  method: "POST",
+  headers: { authorization: `Bearer ${server.apiKey}`, "content-type": "application/json" },
+  body: JSON.stringify({ model: server.model, input: "Hi" }),
+});
+"""
+
+
+def shown_block(page: str, beginning: str) -> str:
+    (block,) = (each.code for each in find_blocks(page) if each.code.startswith(beginning))
+    return block
+
+
+@pytest.mark.parametrize("page", ["javascript.md", "packages/npm/README.md"])
+def test_the_script_of_a_page_runs(page: str, project: Path) -> None:
+    script = shown_block(page, "import { startMockServer }")
+    (project / "script.mjs").write_text(script.replace("// … your client", f"{CLIENT}// "))
+    run_node(project, "script.mjs")
+
+
 def test_a_violation_fails_a_vitest_test(project: Path) -> None:
     shutil.copytree(ROOT / "examples" / "vitest", project, dirs_exist_ok=True)
     test = project / "test" / "desk.test.mjs"
@@ -103,14 +125,7 @@ await server.check();
 
 
 def test_the_global_setup_of_jest(project: Path) -> None:
-    (project / "jest.config.json").write_text(
-        json.dumps(
-            {
-                "globalSetup": "responses-mockserver/global-setup",
-                "globalTeardown": "responses-mockserver/global-teardown",
-            }
-        )
-    )
+    (project / "jest.config.json").write_text(shown_block("javascript.md", "{"))
     (project / "a.test.js").write_text(
         f'const {{ connectMockServer }} = require("responses-mockserver");\ntest("a", async () => {{{QUESTION}}});\n'
     )
@@ -120,11 +135,9 @@ def test_the_global_setup_of_jest(project: Path) -> None:
 
 
 def test_the_global_setup_of_playwright(project: Path) -> None:
-    (project / "playwright.config.mjs").write_text(
-        'import { createRequire } from "node:module";\n'
-        'const globalSetup = createRequire(import.meta.url).resolve("responses-mockserver/global-setup");\n'
-        'export default { globalSetup, testMatch: "a.spec.mjs" };\n'
-    )
+    config = shown_block("javascript.md", "import { createRequire }")
+    own = 'export default { testMatch: "a.spec.mjs", '
+    (project / "playwright.config.mjs").write_text(config.replace("export default { ", own))
     (project / "a.spec.mjs").write_text(
         'import { expect, test } from "@playwright/test";\nimport { connectMockServer } from "responses-mockserver";\n'
         f'test("a", async () => {{{QUESTION}}});\n'

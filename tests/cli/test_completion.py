@@ -31,12 +31,19 @@ from tests.cli.conftest import RunCli
         ("verify --skip tool-w", {name for name in all_probes() if name.startswith("tool-w")}),
         ("schema exch", {"exchange", "exchange_file"}),
         ("completion z", {"zsh"}),
+        ("check --report j", {"json=", "junit="}),
+        ("run --report h", {"html="}),
+        ("verify --report m", {"markdown="}),
+        ("run --report html=out/", {"html=out/old/", "html=out/report.html"}),
+        ("run --report html=out/r", {"html=out/report.html"}),
         ("exchanges ", {"check", "new"}),
     ],
 )
 def test_the_program_completes_commands_options_and_names(
     line: str, expected: set[str], run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Path("out/old").mkdir(parents=True)
+    Path("out/report.html").touch()
     words = f"mockserver {line}".split()
     monkeypatch.setenv("_MOCKSERVER_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", f"mockserver {line}")
@@ -61,12 +68,16 @@ BASH = """
 eval "$(mockserver completion bash)"
 COMP_WORDS=(mockserver serve --fault cut-e) COMP_CWORD=3
 _mockserver_completion mockserver cut-e --fault
+compopt() { echo "compopt $*"; }
+COMP_WORDS=(mockserver run --report ht) COMP_CWORD=3
+_mockserver_completion mockserver ht --report
 printf '%s\\n' "${COMPREPLY[@]}"
 complete -p mockserver
 """
 FISH = """
 mockserver completion fish | source
 complete -C 'mockserver serve --fault cut-e'
+complete -C 'mockserver run --report ht'
 """
 # A terminal in which zsh's line editor lists what it completes.
 ZSH = """
@@ -76,6 +87,9 @@ zpty -w shell 'PS1= ; autoload -Uz compinit; compinit -u -D; eval "$(mockserver 
 zpty -r shell output '*ready*ready*'
 zpty -n -w shell $'mockserver serve --fault cut-e\\t'
 zpty -r shell output '*cut-event*'
+print -r -- "$output"
+zpty -n -w shell $'\\C-umockserver run --report ht\tx'
+zpty -r shell output '*--report html*x'
 print -r -- "$output"
 zpty -d shell
 """
@@ -109,6 +123,8 @@ def run_in_shell(shell: str, script: str, tmp_path: Path) -> subprocess.Complete
 def test_a_shell_completes_a_fault(shell: str, tmp_path: Path) -> None:
     done = run_in_shell(shell, SCRIPTS[shell], tmp_path)
     assert "cut-event" in done.stdout, done.stdout + done.stderr
+    shown = {"bash": "nospace", "fish": "html=", "zsh": "--report html=x"}
+    assert shown[shell] in done.stdout, done.stdout + done.stderr
 
 
 def test_zsh_without_its_completion_system_is_told_what_is_missing(tmp_path: Path) -> None:

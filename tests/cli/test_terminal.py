@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import json
 import os
 import pty
 import re
@@ -99,6 +100,28 @@ def test_a_command_that_takes_longer_than_a_second_shows_how_far_it_is(
     assert "checking 9 of 9" in shown
     assert shown[-1] == ""
     assert not {"reading 1 of 9", "checking 1 of 9"} & {*shown}
+
+
+def test_a_long_comparison_shows_how_far_it_is(
+    run_cli: RunCli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = {
+        "format": 1,
+        "request": {"model": "qwen3-max-2026-01-23", "input": "Hello!"},
+        "match": {"prompt": "Hello!"},
+        "reply": {"http": {"status": 200, "chunks": [{"at_ms": 0, "text": "{}"}]}},
+    }
+    for name in ("before", "after"):
+        (folder / name).mkdir()
+        for number in range(9):
+            (folder / name / f"{number}.json").write_text(json.dumps({**recording, "name": f"r{number}"}))
+    seconds = itertools.count(step=0.3)
+    monkeypatch.setattr(terminal, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    run_cli("diff", "before", "after")
+    shown = screen.getvalue().split("\r\x1b[2K")
+    assert {"reading 9 of 9", "comparing 9 of 9"} <= {*shown}
+    assert shown[-1] == ""
 
 
 def test_a_quick_command_shows_nothing(
