@@ -8,13 +8,14 @@ from dataclasses import replace
 from mockserver.replies.token_counts import count_tokens
 from mockserver.reports.formatting import format_duration
 from mockserver.reports.markup import tag
+from mockserver.reports.model import EventStream
 from mockserver.reports.page import render_document, render_exchange_page
 from mockserver.server.console.access import RULES_PATH
 from mockserver.server.journal_entries import exchange_from_entry, incoming_request
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import Session
 from mockserver.server.stubs.matchers import IncomingRequest
-from mockserver.wire import json, sse
+from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
 __all__ = ["entry_details", "render_entry_page", "render_missing_page"]
@@ -30,9 +31,9 @@ def entry_details(session: Session, entry: Entry) -> tuple[tuple[str, str], ...]
 
 def render_entry_page(profile: str, number: int, entry: Entry, details: tuple[tuple[str, str], ...]) -> str:
     """A journal entry as an HTML page without keys, which takes seconds for a stream of megabytes."""
-    details = (*_redacted_details(entry, _timing(entry)), *details)
     exchange = exchange_from_entry(entry, number, profile, details=details)
-    return render_exchange_page(replace(exchange, rule_path=RULES_PATH))
+    timing = _redacted_details(entry, _timing(entry, exchange.stream))
+    return render_exchange_page(replace(exchange, details=(*timing, *exchange.details), rule_path=RULES_PATH))
 
 
 def render_missing_page(message: str) -> str:
@@ -78,35 +79,26 @@ def _description(request: IncomingRequest) -> str:
     return "; ".join(parts)
 
 
-def _timing(entry: Entry) -> Iterator[tuple[str, str]]:
-    if entry.send_times is None or entry.first_byte is None:
-        return
-    first_token = _first_token_time(entry)
-    if first_token is not None:
-        yield "first token", f"{format_duration(max(0.0, first_token - entry.at))} after the request"
+def _timing(entry: Entry, stream: EventStream | None) -> Iterator[tuple[str, str]]:
     if entry.end is None:
         yield "state", "the reply is still being sent"
-    elif first_token is not None and entry.end > first_token:
-        tokens = _output_tokens(entry)
-        speed = tokens / (entry.end - first_token)
-        yield "speed", f"{speed:,.1f} tokens per second ({tokens:,} output tokens)"
+    if entry.end is None or stream is None:
+        return
+    first_token = next((each.elapsed for each in stream.events if each.added_text), None)
+    if first_token is None:  # without text, or its time is unknown
+        return
+    yield "first token", f"{format_duration(max(0.0, first_token))} after the request"
+    seconds = entry.end - entry.at - first_token
+    if seconds > 0:
+        tokens = _output_tokens(stream)
+        yield "speed", f"{tokens / seconds:,.1f} tokens per second ({tokens:,} output tokens)"
 
 
-def _first_token_time(entry: Entry) -> float | None:
-    """When the first delta of a stream was sent; None if it has none, or if the times are unknown."""
-    times = () if entry.send_times is None else entry.send_times.pieces
-    return next((at for at, piece in zip(times, entry.reply, strict=False) if b"delta" in piece), None)
-
-
-def _output_tokens(entry: Entry) -> int:
-    """The output tokens that the reply reports, or else an estimate from its deltas."""
-    text = ""
-    for frame in sse.decode_frames(b"".join(entry.reply)):
-        value = json.loads_or_none((frame.data or "").encode())
-        if not isinstance(value, dict):
-            continue
-        usage = (value.get("response") or value).get("usage")
+def _output_tokens(stream: EventStream) -> int:
+    """The output tokens that the reply reports, or else an estimate from its texts."""
+    for event in reversed(stream.events):
+        value = json.loads_or_none(event.data.encode(errors="replace")) if '"usage"' in event.data else None
+        usage = (value.get("response") or value).get("usage") if isinstance(value, dict) else None
         if isinstance(usage, dict):
             return int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
-        text += value["delta"] if isinstance(value.get("delta"), str) else ""
-    return count_tokens(text)
+    return sum(count_tokens(lane.text) for lane in stream.lanes)

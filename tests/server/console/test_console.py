@@ -18,11 +18,13 @@ import httpx
 import pytest
 
 from mockserver import MockServer
+from mockserver.clock import SystemClock
 from mockserver.contract.rules import load_rules
 from mockserver.exchanges import parse_exchange
 from mockserver.server.access import ApiKeys
 from mockserver.server.console import ConsoleAccess, handlers
 from mockserver.server.console.exchange_pages import render_entry_page
+from mockserver.server.delivery.options import Delivery
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
@@ -363,6 +365,30 @@ def test_the_server_answers_while_it_renders_a_page(
         assert ask(stranger).status_code == 200
         answered.set()
         assert "understood as" in page.result().text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", {"input": "Hi", "instructions": "Explain the delta of a river."}),
+        ("/compatible-mode/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+    ],
+)
+def test_the_first_token_is_the_first_text(
+    browser: httpx.Client, stranger: httpx.Client, services: Services, path: str, body: dict[str, Any]
+) -> None:
+    services.default_session.clock = SystemClock()
+    services.default_session.delivery = Delivery(pace="model:300,500")
+    reply = stranger.post(
+        path, json={"model": MODEL, "stream": True, **body}, headers={"authorization": f"Bearer {KEY}"}
+    )
+    assert reply.status_code == 200
+
+    page = browser.get("/_mock/console/exchanges/default/1").text
+
+    (milliseconds,) = re.findall(r"<dt>first token</dt><dd>([0-9.]+) ms after the request</dd>", page)
+    assert float(milliseconds) > 100  # the pace counts from the first byte of the request
+    assert re.search(r"<dt>speed</dt><dd>[0-9,.]+ tokens per second", page)
 
 
 @pytest.mark.parametrize("number", ["0", "2", "x", "9" * 40])
