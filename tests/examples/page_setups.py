@@ -129,6 +129,7 @@ PAGE_SETUPS = {
         not_run={
             "mockserver serve": "shows figures of one machine; tests/examples/test_load_testing_page.py parses it",
             "wrk": "shows figures of one machine; tests/examples/test_load_testing_page.py runs wrk for a second",
+            "guidellm run": "shows figures of one machine, and guidellm installs torch",
             "OPENAI_BASE_URL=http://127.0.0.1:8092/v1 k6": "k6 is in no registry that is reached here",
         }
     ),

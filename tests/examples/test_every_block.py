@@ -73,6 +73,7 @@ NOT_RUN = {
     ("contributing/tool-type.md", "sh"): "is the test suite itself",
     ("github-action.md", "yaml"): "needs GitHub; tests/acceptance/test_github_action.py runs the steps",
     ("how-to/ci.md", "yaml"): "needs the CI services",
+    ("load-testing.md", "json"): "is a line of a file that guidellm reads",
     ("load-testing.md", "sh"): "is a server that never ends",
     ("load-testing.md", "text"): "shows figures of one machine",
     ("networks.md", "js"): "needs a browser; tests/acceptance/test_browsers.py has one",
