@@ -18,6 +18,17 @@ def soak_except(defaults: Collection[Any], values: Iterable[Any]) -> list[Any]:
     return [value if value in defaults else pytest.param(value, marks=pytest.mark.soak) for value in values]
 
 
-def slow_except_where(is_default: Callable[..., bool], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Return rows of several parameters; those for which `is_default(*row)` is false are marked slow."""
-    return [row if is_default(*row) else pytest.param(*row, marks=pytest.mark.slow) for row in rows]
+def slow_except_where(
+    is_default: Callable[..., bool],
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    is_soak: Callable[..., bool] = lambda *_: False,
+) -> list[Any]:
+    """Return rows of several parameters; those for which `is_default(*row)` is false are marked slow, or soak."""
+    return [
+        row if is_default(*row) else pytest.param(*row, marks=_mark_of(is_soak=is_soak(*row))) for row in rows
+    ]
+
+
+def _mark_of(*, is_soak: bool) -> pytest.MarkDecorator:
+    return pytest.mark.soak if is_soak else pytest.mark.slow
