@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What pip says of a network that it cannot reach does not say that.
+OR_EXPLAIN := || { echo "pip could not install this: check the network, and PIP_INDEX_URL if your index is another"; exit 1; }
 INSTALL_CHECKOUT := $(PIP) install --no-deps --no-build-isolation --editable .
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
 COMPILE := $(BIN)/uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 \
@@ -102,14 +104,14 @@ $(VENV)/.created:
 
 $(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
 	@echo "installing what the server needs into $(VENV), which takes up to a minute"
-	@$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt $(OR_EXPLAIN)
 	@$(INSTALL_CHECKOUT)
 	@touch $@
 
 # dev.txt has what the server needs, too. uv takes seconds and pip minutes, but uv ignores the configuration of pip.
 $(VENV)/.develops: requirements/dev.txt requirements/installer.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
 	@echo "installing what development needs into $(VENV), which takes up to two minutes"
-	@$(PIP) install --no-deps -r requirements/installer.txt
-	@$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt
+	@$(PIP) install --no-deps -r requirements/installer.txt $(OR_EXPLAIN)
+	@$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt $(OR_EXPLAIN)
 	@$(INSTALL_CHECKOUT)
 	@touch $(VENV)/.serves $@

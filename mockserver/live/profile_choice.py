@@ -44,9 +44,8 @@ def detect_profile_of_endpoint(
         interaction = client.prefetch(request)
         reply = interaction.body
         if interaction.status != 200:
-            problem = (
-                f"its first reply has HTTP status {interaction.status} {error_message(interaction)}".strip()
-            )
+            message = error_message(interaction).rstrip(".")
+            problem = f"its first reply has HTTP status {interaction.status}{': ' * bool(message)}{message}"
     except EndpointUnreachable as error:
         raise LiveError(unreachable_message(endpoint, str(error))) from None
     except (BudgetExceeded, RateLimited) as error:
@@ -54,16 +53,15 @@ def detect_profile_of_endpoint(
     if problem and not profiles_for_path(endpoint.base_url):
         if interaction is not None and interaction.status == 401:
             raise LiveError(refused_key_message(endpoint))
+        if endpoint.base_url.endswith("/responses"):
+            raise LiveError(f"{endpoint.base_url} is not a base URL: {LEAVE_OUT_RESPONSES}")
         raise LiveError(
-            f"cannot detect the profile of {endpoint.base_url}: {problem.rstrip('.')}; "
-            f"{_remedy(endpoint, interaction)}"
+            f"cannot detect the profile of {endpoint.base_url}: {problem}; {_remedy(endpoint, interaction)}"
         )
     return detect_endpoint_profile(endpoint.base_url, reply)
 
 
 def _remedy(endpoint: Endpoint, interaction: Interaction | None) -> str:
     if interaction is not None and interaction.status == 404:
-        if endpoint.base_url.endswith("/responses"):
-            return LEAVE_OUT_RESPONSES
         return f"{_NAME_PROFILE}, or check the path of --base-url"
     return _NAME_PROFILE
