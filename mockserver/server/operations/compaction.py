@@ -8,6 +8,7 @@ that the user's messages stay is the document's example.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockserver.ids import format_id, request_digest
@@ -15,6 +16,7 @@ from mockserver.profiles import Profile
 from mockserver.replies.token_counts import count_tokens
 from mockserver.server.errors import ApiError
 from mockserver.server.http.requests import HttpRequest
+from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.request_facts import item_texts
 from mockserver.server.state.conversation_context import get_previous_response, to_input_items
@@ -37,11 +39,23 @@ async def compact_response(request: HttpRequest) -> Any:
         # Inferred: without either, there is nothing to compact.
         message = "Missing required parameter: 'input', or 'previous_response_id'."
         raise ApiError(400, "MissingRequiredParameter", message).with_parameter("input")
-    digits, item_digits, *content_digits = await derive_id_digits(request, _ID_COUNT)
+    digits, now = await derive_id_digits(request, _ID_COUNT), session.clock.now()
+    # The turns may have any size.
+    return await run_in_worker(_compact, body, turns, digits, now, profile)
+
+
+def _compact(
+    body: Mapping[str, Any],
+    turns: Sequence[ResponseRecord],
+    drawn: Sequence[str],
+    now: float,
+    profile: Profile,
+) -> dict[str, Any]:
+    digits, item_digits, *content_digits = drawn
     stored_items = [
         each for turn in turns for each in to_input_items(json.loads(turn.request_body)["input"], turn.id)
     ]
-    new_items = to_input_items(input_value or [], digits)
+    new_items = to_input_items(body.get("input") or [], digits)
     content = base64.b64encode(bytes.fromhex("".join(content_digits))).decode()
     input_tokens = (
         (turns[-1].context_tokens if turns else profile.hidden_prompt_tokens)
@@ -49,7 +63,7 @@ async def compact_response(request: HttpRequest) -> Any:
         + count_tokens(body.get("instructions") or "")
     )
     return {
-        "created_at": int(session.clock.now()),
+        "created_at": int(now),
         "id": profile.id_form + format_id(digits, profile.id_digits),
         "object": "response.compaction",
         "output": [

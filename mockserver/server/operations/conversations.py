@@ -12,6 +12,7 @@ from typing import Any
 from mockserver.ids import format_uuid
 from mockserver.server.errors import BARE_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
+from mockserver.server.large_bodies import run_beside_loop, run_in_worker
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.operations.validated_bodies import derive_id_digits, read_validated_body
 from mockserver.server.state.conversation_context import add_items, to_listed_item, to_stored_item
@@ -81,8 +82,12 @@ async def create_items(request: HttpRequest) -> Any:
 async def list_items(request: HttpRequest) -> Any:
     """Handle `GET /conversations/{conversation_id}/items`, which returns a page."""
     conversation = await _find_conversation(request)
-    items = [json.loads(item.body) for item in conversation.items]
-    return {**paginate(items, request.scope["query_string"]), "object": "list"}
+    # All items may have any size.
+    return await run_in_worker(_list_page, conversation, request.scope["query_string"])
+
+
+def _list_page(conversation: Conversation, query: bytes) -> dict[str, Any]:
+    return {**paginate([json.loads(item.body) for item in conversation.items], query), "object": "list"}
 
 
 async def retrieve_item(request: HttpRequest) -> Any:
@@ -106,11 +111,13 @@ async def delete_item(request: HttpRequest) -> Any:
 async def _stored_items(request: HttpRequest, items: list[dict[str, Any]]) -> tuple[StoredItem, ...]:
     now, prefix = request.session.clock.now(), request.session.profile.item_id_prefix
     own = [item for item in items if item.get("type") != "item_reference"]
-    ids = await derive_id_digits(request, len(own) or 1)
-    listed = [
-        to_listed_item(item, prefix + format_uuid(digits)) for item, digits in zip(own, ids, strict=False)
-    ]
-    return tuple(to_stored_item(item, now) for item in listed)
+    ids = [f"{prefix}{format_uuid(digits)}" for digits in await derive_id_digits(request, len(own) or 1)]
+
+    def store(_: bytes) -> tuple[StoredItem, ...]:
+        listed = (to_listed_item(item, item_id) for item, item_id in zip(own, ids, strict=False))
+        return tuple(to_stored_item(item, now) for item in listed)
+
+    return await run_beside_loop(store, request.body)
 
 
 async def _find_conversation(request: HttpRequest, *, with_items: bool = True) -> Conversation:

@@ -5,12 +5,13 @@ Sources: API reference, Retrieve, Delete and List input items (May to September 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from mockserver.replies.renderings import load_rendering
+from mockserver.replies.renderings import Rendering, load_rendering
 from mockserver.server.errors import BARE_ENVELOPE, FLAT_ENVELOPE, ApiError
 from mockserver.server.http.requests import HttpRequest
+from mockserver.server.large_bodies import run_beside_loop, run_in_worker
 from mockserver.server.operations.pagination import paginate
 from mockserver.server.state.conversation_context import to_input_items
 from mockserver.server.state.store import ResponseRecord
@@ -28,8 +29,12 @@ async def retrieve_response(request: HttpRequest) -> Any:
     record = await _find_record(request)
     if record is None:
         raise _not_found_error(request)
-    response = json.loads(record.response_body)
     rendering = load_rendering(request.session.profile.name, request.session.rendering)
+    return await run_beside_loop(_render_response, record.response_body, rendering)
+
+
+def _render_response(response_body: bytes, rendering: Rendering) -> dict[str, Any]:
+    response: dict[str, Any] = json.loads(response_body)
     if not rendering.float_timestamps:
         return response
     response |= {name: float(response[name]) for name in ("created_at", "completed_at") if name in response}
@@ -57,15 +62,26 @@ async def list_input_items(request: HttpRequest) -> Any:
         raise ApiError(
             404, "InvalidParameter", message, envelope=FLAT_ENVELOPE._replace(undashed_request_id=True)
         )
-    items = await _list_chain_items(request, record)
-    response = json.loads(record.response_body)
+    turns = await request.services.store.get_chain(record)
+    # All turns may have any size.
+    return await run_in_worker(_list_page, turns, record, request.scope["query_string"])
+
+
+def _list_page(turns: Sequence[ResponseRecord], last: ResponseRecord, query: bytes) -> dict[str, Any]:
+    """The page of the input of all turns up to `last`, and of the output of those before it, in order of time."""
+    items: list[dict[str, Any]] = []
+    for turn in turns:
+        items += to_input_items(json.loads(turn.request_body)["input"], turn.id)
+        if turn is not last:
+            items += json.loads(turn.response_body)["output"]
+    response = json.loads(last.response_body)
     metadata = {
         "created_at": int(response["created_at"]) * 1000,
-        "id": record.id,
+        "id": last.id,
         "model": response["model"],
-        **({"previous_response_id": record.parent_id} if record.parent_id else {}),
+        **({"previous_response_id": last.parent_id} if last.parent_id else {}),
     }
-    return dict(sorted({**paginate(items, request.scope["query_string"]), **metadata}.items()))
+    return dict(sorted({**paginate(items, query), **metadata}.items()))
 
 
 async def list_models(request: HttpRequest) -> Any:
@@ -91,13 +107,3 @@ def _not_found_message(request: HttpRequest) -> str:
 def _not_found_error(request: HttpRequest) -> ApiError:
     # The status is inferred: the pages show only the body.
     return ApiError(404, "InvalidParameter", _not_found_message(request), envelope=BARE_ENVELOPE)
-
-
-async def _list_chain_items(request: HttpRequest, last: ResponseRecord) -> list[dict[str, Any]]:
-    """Return the input of all turns up to `last`, and the output of those before it, in order of time."""
-    items: list[dict[str, Any]] = []
-    for turn in await request.services.store.get_chain(last):
-        items += to_input_items(json.loads(turn.request_body)["input"], turn.id)
-        if turn is not last:
-            items += json.loads(turn.response_body)["output"]
-    return items

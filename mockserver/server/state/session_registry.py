@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
@@ -18,6 +19,7 @@ from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.options import Delivery
+from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.mock_headers import SESSION_HEADER
 from mockserver.server.state.sessions import (
     DEFAULT_SESSION_NAME,
@@ -137,7 +139,8 @@ class SessionRegistry:
             return known
         if require_session_name(name) == DEFAULT_SESSION_NAME:
             raise ConfigurationError(f"the session {DEFAULT_SESSION_NAME!r} always has the server's settings")
-        session = self._create_session(name, overrides or SessionOverrides())
+        own = overrides or SessionOverrides()
+        session = self._create_session(name, own, await self._open_profile(own))
         await self.close(name)
         # No await between closing the old session and this line: concurrent requests get the new one.
         self._named_sessions[name] = session
@@ -210,13 +213,36 @@ class SessionRegistry:
             )
         self._user_exchanges = user_exchanges
 
-    def _create_session(self, name: str, overrides: SessionOverrides) -> Session:
+    async def _open_profile(self, overrides: SessionOverrides) -> Session | None:
+        """A session with another profile or rendering than the first; None if the overrides have none.
+
+        It is opened beside the event loop: the user may have thousands of exchanges.
+        """
         first = self.default_session
         profile = resolve_profile_name(overrides.profile or first.profile.name)
         rendering = overrides.rendering or first.rendering
-        session = derive_session(first, name, overrides.seed)
-        if (profile, rendering) != (first.profile.name, first.rendering):
-            _switch_profile(session, profile, rendering, self._user_exchanges)
+        if (profile, rendering) == (first.profile.name, first.rendering):
+            return None
+        has_default_models = first.models is first.profile.models or first.profile.any_model
+        models = None if has_default_models else first.models
+        while True:
+            exchanges = self._user_exchanges
+            opened = await run_in_worker(
+                partial(
+                    open_session,
+                    profile=profile,
+                    rendering=rendering,
+                    models=models,
+                    user_exchanges=exchanges,
+                )
+            )
+            if exchanges is self._user_exchanges:  # else they were reloaded in the meantime
+                return opened
+
+    def _create_session(self, name: str, overrides: SessionOverrides, source: Session | None) -> Session:
+        session = derive_session(self.default_session, name, overrides.seed)
+        if source is not None:
+            _switch_profile(session, source)
         session.faults = (
             self._initial_faults if overrides.fault is None else tuple(map(parse_fault, overrides.fault))
         )
@@ -243,15 +269,8 @@ class SessionRegistry:
         self.on_keys_changed()
 
 
-def _switch_profile(
-    session: Session, profile: str, rendering: str, user_exchanges: tuple[Exchange, ...]
-) -> None:
-    """Switch a session to another profile or rendering, and rebuild what depends on them."""
-    has_default_models = session.models is session.profile.models or session.profile.any_model
-    models = None if has_default_models else session.models
-    source = open_session(
-        session.name, profile=profile, rendering=rendering, models=models, user_exchanges=user_exchanges
-    )
+def _switch_profile(session: Session, source: Session) -> None:
+    """Switch a session to the profile and the rendering of another one, and take over what depends on them."""
     set_structured_output(source, session.structured_output)
     session.profile, session.rendering, session.models = source.profile, source.rendering, source.models
     session.request_checker = source.request_checker

@@ -17,6 +17,7 @@ from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.state import session_registry
 from mockserver.server.state.sessions import open_session
 from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.stubs import StubRegistry
@@ -530,4 +531,22 @@ def test_many_faults_are_parsed_beside_other_requests(
     assert client.put("/_mock/faults", json=["rate-limit:0.5"] * 20).status_code == 200
     assert client.put("/_mock/sessions/a", json={"fault": ["unknown"]}).status_code == 400
     assert threads
+    assert "mockserver" not in threads
+
+
+def test_a_session_with_another_profile_is_opened_beside_other_requests(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def open_profile(*arguments: Any, **settings: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return open_session(*arguments, **settings)
+
+    monkeypatch.setattr(session_registry, "open_session", open_profile)
+    assert (
+        client.put("/_mock/sessions/a", json={"profile": "qwen-2026-09"}).json()["profile"] == "qwen-2026-09"
+    )
+    assert client.put("/_mock/sessions/b", json={"seed": 1}).status_code == 200
+    assert len(threads) == 1
     assert "mockserver" not in threads
