@@ -120,8 +120,8 @@ def test_processes_with_a_shared_folder_report_their_sum(start_server: StartServ
     for count, server in enumerate(servers, start=1):
         for _ in range(count):
             assert server.create("Hello").status_code == 200
-    (total,) = requests(scrape(servers[0])).values()
-    assert total == 3
+    # Another process counts a request just after its reply.
+    wait_until(lambda: [*requests(scrape(servers[0])).values()] == [3], "the sum")
     assert requests(scrape(servers[1])) == requests(scrape(servers[0]))
     assert scrape(servers[0])["mockserver_journal_entries{}"] == 3
     servers[1].stop()
@@ -167,6 +167,7 @@ def test_workers_and_servers_with_a_store_report_every_metric(
         with stalled as reply:
             assert reply.status_code == 200
             wait_until(lambda: scrape(server)["mockserver_open_streams{}"] == 1, "the stream is open")
+    wait_until(lambda: sum(requests(scrape(server)).values()) == 16, "every worker to count its requests")
     wait_until(
         lambda: scrape(server)["mockserver_journal_entries{}"] == 16, "every worker to report its journal"
     )
