@@ -23,6 +23,7 @@ from mockserver.cli.check_runner import parse_report_target, require_known_rules
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.listener import warn_if_reachable
 from mockserver.cli.name_completions import complete_report_targets, complete_rules
+from mockserver.cli.option_sections import SectionedCommand
 from mockserver.cli.options import Choice, option
 from mockserver.cli.output.checked_input import failing_severities
 from mockserver.cli.output.report_files import require_writable_reports
@@ -62,7 +63,7 @@ _EXCLUDED_SERVE_OPTIONS = {
 }
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=SectionedCommand, context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 @option(
     "--intercept",

@@ -29,6 +29,7 @@ from mockserver.cli.listener import (
     write_url_file,
 )
 from mockserver.cli.name_completions import complete_faults, complete_profiles
+from mockserver.cli.option_sections import SectionedCommand
 from mockserver.cli.options import (
     Choice,
     IntegerRange,
@@ -75,7 +76,7 @@ __all__ = ["build_services", "new_api_key", "read_api_keys", "serve"]
 _MIN_TOKEN_LENGTH = 8
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @network_options
 @option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: any free port.")
 @option(

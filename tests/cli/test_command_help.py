@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 
+import click
 import pytest
 
 from mockserver.cli.command_help import EXAMPLES, EXIT_STATUSES
@@ -114,3 +115,18 @@ def test_a_command_ends_with_the_status_of_the_table(
         closed.close()
         ended, output, errors = run_cli(*(ports.get(each, each) for each in LINES[command, status].split()))
     assert ended == int(status), output + errors
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_long_help_has_each_option_in_one_section(command: str, run_cli: RunCli) -> None:
+    sections = (
+        run_cli(command, "--help")[1].partition("\nAddress and keys:\n")[2].partition("\n  Examples:")[0]
+    )
+    own = group.get_command(None, command)  # type: ignore[arg-type]
+    assert own is not None
+    for parameter in own.params:
+        if isinstance(parameter, click.Option):
+            found = re.findall(rf"^  {parameter.opts[0]}\b(?!-)", sections, re.MULTILINE)
+            assert len(found) == 1, parameter.name
+    assert "\nReplies:\n  --profile " in sections
+    assert sections.count("\n  -h, --help ") == 1
