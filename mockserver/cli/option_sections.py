@@ -31,7 +31,6 @@ OPTION_SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("fallback", "upstream_key_env", "max_requests", "max_tokens", "allow_http", "allow_header"),
             *("ca_file", "proxy"),
         ),
-        "Help": ("help",),
     }
 )
 
@@ -40,9 +39,15 @@ class SectionedCommand(click.Command):
     """A command that lists its options by section."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = {each.name: each.get_help_record(ctx) for each in self.get_params(ctx)}
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        records = {each.name: each.get_help_record(ctx) for each in options}
         for title, names in OPTION_SECTIONS.items():
-            rows = [record for name in names if (record := records.get(name))]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+            self._write_section(title, [records.pop(name, None) for name in names], formatter)
+        self._write_section("Other options", [*records.values()], formatter)
+
+    def _write_section(
+        self, title: str, records: list[tuple[str, str] | None], formatter: click.HelpFormatter
+    ) -> None:
+        if rows := [each for each in records if each]:
+            with formatter.section(title):
+                formatter.write_dl(rows)

@@ -129,4 +129,4 @@ def test_a_long_help_has_each_option_in_one_section(command: str, run_cli: RunCl
             found = re.findall(rf"^  {parameter.opts[0]}\b(?!-)", sections, re.MULTILINE)
             assert len(found) == 1, parameter.name
     assert "\nReplies:\n  --profile " in sections
-    assert sections.count("\n  -h, --help ") == 1
+    assert re.search(r"\nOther options:\n  -h, --help .*\n$", sections)
