@@ -49,14 +49,19 @@ def server(services: Services) -> Iterator[ThreadedServer]:
 @pytest.fixture
 def tab(browser: Browser, server: ThreadedServer, services: Services) -> Iterator[Tab]:
     """The console, opened by its link."""
-    assert services.console is not None
-    opened = Tab(browser)
-    opened.call("Page.navigate", url=services.console.link(server.url))
-    opened.wait_until("document.querySelector('.connection.live') !== null")
+    opened = open_console(browser, server, services)
     yield opened
     assert [each for each in opened.console_errors if "status of 400" not in each] == []
     assert {httpx.URL(each).host for each in opened.requested_urls} <= {"127.0.0.1", ""}
     opened.close()
+
+
+def open_console(browser: Browser, server: ThreadedServer, services: Services) -> Tab:
+    assert services.console is not None
+    opened = Tab(browser)
+    opened.call("Page.navigate", url=services.console.link(server.url))
+    opened.wait_until("document.querySelector('.connection.live') !== null")
+    return opened
 
 
 def ask(server: ThreadedServer, content: str = "Hi", path: str = "/v1/responses", **members: Any) -> None:
@@ -337,6 +342,27 @@ def test_a_list_of_stubs_is_added_to_the_chosen_session(
     assert other is not None
     assert [str(each)[:5] for each in other.stubs.all] == ["'One'", "'Two'"]
     assert len(services.default_session.stubs) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("button", ["Edit", "Remove"])
+def test_a_stub_that_is_gone_is_named_and_leaves_the_list(
+    browser: Browser, server: ThreadedServer, services: Services, button: str
+) -> None:
+    tab = open_console(browser, server, services)
+    services.default_session.stubs.add(Script((Message(("Hello",)),)))
+    click(tab, "[role=tab]", "Stubs")
+    tab.wait_until("document.querySelectorAll('.stub').length === 1")
+    (stub,) = services.default_session.stubs.all
+    services.default_session.stubs.clear()
+
+    click(tab, ".stub button", button)
+    tab.wait_until("document.querySelectorAll('.stub').length === 0")
+
+    assert stub.name in tab.evaluate("document.querySelector('[role=alert]').textContent")
+    (refusal,) = tab.console_errors
+    assert "status of 404" in refusal
+    tab.close()
 
 
 @pytest.mark.slow

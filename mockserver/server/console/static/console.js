@@ -392,30 +392,40 @@ function StubEditor({ session, edited, onDone }) {
 function Stubs({ session, requestCount }) {
   const [stubs, setStubs] = useState([]);
   const [edited, setEdited] = useState(null);
+  const [problem, setProblem] = useState("");
   const path = `${prefixOf(session)}/_mock/stubs`;
-  const load = async () => setStubs((await call("GET", path)).stubs);
+  // The list may be out of date: what it names can be gone, and the server too.
+  const attempt = async (action) => {
+    setProblem("");
+    try { await action(); } catch (error) { setProblem(error.message); }
+  };
+  const read = async () => setStubs((await call("GET", path)).stubs);
+  const load = () => attempt(read);
   useEffect(() => { load(); }, [session, requestCount]);
   useEffect(() => setEdited(null), [session]);
-  const change = (action) => async () => { await action(); await load(); };
+  const change = (action) => () => attempt(async () => {
+    try { await action(); } finally { await read(); }
+  });
   const one = (name) => `${path}/${encodeURIComponent(name)}`;
   const move = (at, by) => change(() => {
     const names = stubs.map((stub) => stub.name);
     names.splice(at + by, 0, ...names.splice(at, 1));
     return call("PUT", path, names);
   });
-  const edit = async (name) => {
-    const read = await call("GET", one(name));
-    if (read.document) setEdited(read);
-  };
+  const edit = (name) => change(async () => {
+    const stub = await call("GET", one(name));
+    if (stub.document) setEdited(stub);
+  });
   const done = () => { setEdited(null); load(); };
   return html`
     <div class="panel">
       <h2>Stubs</h2>
+      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
       ${stubs.map((stub, at) => html`
         <div class="stub" key=${stub.name}><div><strong>${stub.name}</strong> ${stub.says}</div>
           <button aria-label=${`Move ${stub.name} up`} disabled=${at === 0} onClick=${move(at, -1)}>↑</button>
           <button aria-label=${`Move ${stub.name} down`} disabled=${at === stubs.length - 1} onClick=${move(at, 1)}>↓</button>
-          <button onClick=${() => edit(stub.name)}>Edit</button>
+          <button onClick=${edit(stub.name)}>Edit</button>
           <button onClick=${change(() => call("DELETE", one(stub.name)))}>Remove</button></div>`)}
       ${!stubs.length && html`<p class="soft">None. Exchange files and generated replies answer.</p>`}
       ${stubs.length > 0 && html`<p><button onClick=${change(() => call("DELETE", path))}>Remove all stubs</button></p>`}
