@@ -18,22 +18,22 @@ from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 from mockserver.wire.redaction import redact
 
-__all__ = ["entry_details", "render_entry_page", "render_missing_page"]
+__all__ = ["render_entry_page", "render_missing_page"]
 
 #: Stubs and exchanges to show for a request that none of them matched: the nearest ones.
 _MAX_NEAR_MISSES = 5
 
 
-def entry_details(session: Session, entry: Entry) -> tuple[tuple[str, str], ...]:
-    """What the server knows about a journal entry, without keys; call it in the event loop, which owns the session."""
-    return _redacted_details(entry, _details(session, entry))
+def render_entry_page(session: Session, number: int, entry: Entry) -> bytes:
+    """A journal entry as an HTML page without keys, which takes seconds for a stream of megabytes.
 
-
-def render_entry_page(profile: str, number: int, entry: Entry, details: tuple[tuple[str, str], ...]) -> str:
-    """A journal entry as an HTML page without keys, which takes seconds for a stream of megabytes."""
-    exchange = exchange_from_entry(entry, number, profile, details=details)
+    It changes no state, so that it can run in any thread.
+    """
+    details = _redacted_details(entry, _details(session, entry))
+    exchange = exchange_from_entry(entry, number, session.profile.name, details=details)
     timing = _redacted_details(entry, _timing(entry, exchange.stream))
-    return render_exchange_page(replace(exchange, details=(*timing, *exchange.details), rule_path=RULES_PATH))
+    page = render_exchange_page(replace(exchange, details=(*timing, *exchange.details), rule_path=RULES_PATH))
+    return page.encode("utf-8", "replace")
 
 
 def render_missing_page(message: str) -> str:

@@ -20,7 +20,7 @@ from mockserver.reports.rule_page import render_rule_page
 from mockserver.server.admin import define_stubs, read_stubs, require_parts
 from mockserver.server.console.access import CHANGE_HEADER, CONSOLE_PATH, RULES_PATH, ConsoleAccess
 from mockserver.server.console.copied_requests import read_request
-from mockserver.server.console.exchange_pages import entry_details, render_entry_page, render_missing_page
+from mockserver.server.console.exchange_pages import render_entry_page, render_missing_page
 from mockserver.server.console.feed import send_feed
 from mockserver.server.console.snippets import SNIPPETS
 from mockserver.server.delivery.chunking import parse_chunking
@@ -148,12 +148,11 @@ async def _exchange_page(request: HttpRequest) -> None:
     try:
         session, number, entry = _find_entry(request)
     except NotAnApiRequest as error:  # a row that the page still lists
-        page = render_missing_page(error.message)
-        await _send_text(request, error.status, _CONTENT_TYPES["html"], page.encode(), _FRAME_POLICY)
+        missing = render_missing_page(error.message).encode()
+        await _send_text(request, error.status, _CONTENT_TYPES["html"], missing, _FRAME_POLICY)
         return
-    details = entry_details(session, entry)
-    page = await run_in_worker(render_entry_page, session.profile.name, number, entry, details)
-    await _send_text(request, 200, _CONTENT_TYPES["html"], page.encode("utf-8", "replace"), _FRAME_POLICY)
+    page = await run_in_worker(render_entry_page, session, number, entry)
+    await _send_text(request, 200, _CONTENT_TYPES["html"], page, _FRAME_POLICY)
 
 
 async def _rule_page(request: HttpRequest) -> None:
@@ -169,14 +168,21 @@ async def _snippet(request: HttpRequest) -> None:
     session, number, entry = _find_entry(request)
     form = request.scope["path_params"]["form"]
     host = request.headers.get(b"host", b"").decode("latin-1")
-    copied = read_request(session, number, entry, f"{request.scope['scheme']}://{host}")
     if form not in SNIPPETS:
         raise NotAnApiRequest(
             404, "NotFound", f"There is no snippet {form!r}; choose from {', '.join(SNIPPETS)}."
         )
-    if copied is None:
+    text = await run_in_worker(
+        _render_snippet, form, session, number, entry, f"{request.scope['scheme']}://{host}"
+    )
+    if text is None:
         raise ApiError(400, "InvalidParameter", "The body of this request is not a JSON object.")
-    await _send_text(request, 200, b"text/plain; charset=utf-8", SNIPPETS[form](copied).encode())
+    await _send_text(request, 200, b"text/plain; charset=utf-8", text)
+
+
+def _render_snippet(form: str, session: Session, number: int, entry: Entry, server_url: str) -> bytes | None:
+    copied = read_request(session, number, entry, server_url)
+    return None if copied is None else SNIPPETS[form](copied).encode()
 
 
 def _find_session(request: HttpRequest) -> Session:
@@ -222,11 +228,15 @@ async def _state(request: HttpRequest) -> None:
             "chunking": session.delivery.chunking or "event",
             "limits": limits.texts if limits else [],
             "faults": [each.spec for each in session.faults],
-            "fault_names": [{"name": each.name, "summary": each.summary} for each in catalogue()],
+            "fault_names": await run_in_worker(_fault_names),
             "now": session.clock.now(),
             "has_stepped_clock": hasattr(session.clock, "advance"),
         },
     )
+
+
+def _fault_names() -> list[dict[str, str]]:
+    return [{"name": each.name, "summary": each.summary} for each in catalogue()]
 
 
 async def _change_settings(request: HttpRequest, value: Any) -> None:

@@ -287,7 +287,9 @@ class StubRegistry:
 
     def near_misses(self, request: IncomingRequest) -> list[tuple[Stub, list[str]]]:
         """What each stub lacks to answer a request: the latest ones, without those of scenarios."""
-        candidates = [stub for stub in self._latest(_MAX_COMPARED) if not stub.definition.scenario]
+        with self._lock:
+            latest = self._latest(_MAX_COMPARED)
+        candidates = [stub for stub in latest if not stub.definition.scenario]
         return [(stub, list(_differences(stub, request))) for stub in candidates]
 
     def change_times(self, stub: Stub, times: int | None) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ from mockserver.clock import SystemClock
 from mockserver.contract.rules import load_rules
 from mockserver.exchanges import parse_exchange
 from mockserver.server.access import ApiKeys
-from mockserver.server.console import ConsoleAccess, handlers
+from mockserver.server.console import ConsoleAccess, copied_requests, exchange_pages, handlers
 from mockserver.server.console.exchange_pages import render_entry_page
 from mockserver.server.delivery.options import Delivery
 from mockserver.server.http.app import App
@@ -352,7 +353,7 @@ def test_the_server_answers_while_it_renders_a_page(
 ) -> None:
     rendering, answered = threading.Event(), threading.Event()
 
-    def render_slowly(*arguments: Any) -> str:
+    def render_slowly(*arguments: Any) -> bytes:
         rendering.set()
         assert answered.wait(60)
         return render_entry_page(*arguments)
@@ -365,6 +366,31 @@ def test_the_server_answers_while_it_renders_a_page(
         assert ask(stranger).status_code == 200
         answered.set()
         assert "understood as" in page.result().text
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "path"),
+    [
+        (exchange_pages, "incoming_request", "exchanges/default/1"),
+        (copied_requests, "incoming_request", "exchanges/default/1/pytest"),
+        (handlers, "catalogue", "sessions/default"),
+    ],
+    ids=["page", "snippet", "panels"],
+)
+def test_requests_are_read_beside_the_event_loop(
+    browser: httpx.Client, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, path: str
+) -> None:
+    ask(browser)
+    threads, original = set(), getattr(module, function)
+
+    def call(*arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, function, call)
+    assert browser.get(f"/_mock/console/{path}").status_code == 200
+    assert threads
+    assert "mockserver" not in threads
 
 
 @pytest.mark.parametrize(
