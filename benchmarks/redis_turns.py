@@ -155,8 +155,8 @@ def turns_table(measured: list[RedisTurns]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def calculation_table(turns: RedisTurns, worker_us: float) -> str:
-    """What one Redis needs for 100,000 turns a second, as Markdown; workers take `worker_us` of CPU a turn."""
+def calculation_table(turns: RedisTurns, worker_us: float | None) -> str:
+    """What 100,000 turns a second need, as Markdown; workers take `worker_us` of CPU a turn, if that was measured."""
     thread, most = turns.cpu_us * _TARGET / 1e6, 1e6 / turns.cpu_us
     memory = turns.memory * _TARGET
     rows = [
@@ -180,11 +180,9 @@ def calculation_table(turns: RedisTurns, worker_us: float) -> str:
             f"{turns.keys:.0f} × {_TARGET:,} × {_DAYS} days",
             f"{turns.keys * _TARGET * 86400 * _DAYS / 1e9:,.0f} billion, if all of them had room",
         ),
-        (
-            "workers",
-            f"{worker_us:.0f} µs × {_TARGET:,}",
-            f"{worker_us * _TARGET / 1e6:.0f} cores, on any number of machines",
-        ),
     ]
+    if worker_us is not None:
+        cores = f"{worker_us * _TARGET / 1e6:.0f} cores, on any number of machines"
+        rows.append(("workers", f"{worker_us:.0f} µs × {_TARGET:,}", cores))
     lines = ["| of 100,000 turns a second | calculation | result |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -307,8 +307,7 @@ class Report:
 
     def add_redis(self, turns: list[RedisTurns], worker_us: float | None) -> None:
         self.tables["redis"] = turns_table(turns)
-        if worker_us is not None:
-            self.tables["calculation"] = calculation_table(turns[1], worker_us)
+        self.tables["calculation"] = calculation_table(turns[1], worker_us)
         self.figures["redis"] = [each._asdict() for each in turns]
 
     def add_streams(self, measured: list[PacedStreams]) -> None:
