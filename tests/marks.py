@@ -1,4 +1,8 @@
-"""Marks for parameters: the default suite runs one of many similar cases, `make test-all` runs the others."""
+"""Marks for parameters: the default suite runs one of many similar cases, `make test-all` runs the others.
+
+Of several parameters `make test-all` runs each pair of values, such as every rule in every profile and in every
+rendering. All combinations are left to `make soak`.
+"""
 
 from __future__ import annotations
 
