@@ -44,6 +44,8 @@ from mockserver.wire import json
 __all__ = ["generate_arguments", "generate_arguments_for_text", "generate_value"]
 
 _MAX_NESTING = 100
+#: Nodes of an alternative that are searched one by one for those about a member.
+_MAX_UNINDEXED_NODES = 16
 _MAX_MEMBERS = 200
 _MAX_ALTERNATIVES = 64
 _MAX_CANDIDATES = 40
@@ -135,6 +137,25 @@ _UNCONSTRAINING_KEYWORDS = {
 }  # fmt: skip
 
 
+class _MemberIndex:
+    """The nodes of a long alternative by the members that they may be about: an object may have as many members."""
+
+    def __init__(self, alternative: list[SchemaNode]) -> None:
+        self.alternative = alternative
+        self.positions: dict[str, list[int]] = {}
+        self.positions_for_any: list[int] = []
+        for position, node in enumerate(alternative):
+            if "patternProperties" in node.schema or "additionalProperties" in node.schema:
+                self.positions_for_any.append(position)
+                continue
+            for name in node.schema.get("properties", ()):
+                self.positions.setdefault(name, []).append(position)
+
+    def nodes_about(self, name: str) -> list[SchemaNode]:
+        positions = sorted([*self.positions_for_any, *self.positions.get(name, ())])
+        return [self.alternative[position] for position in positions]
+
+
 class _Generator:
     """One attempt: a search for a value within a number of steps.
 
@@ -153,6 +174,8 @@ class _Generator:
         self.optional_steps_floor = steps - _MAX_OPTIONAL_STEPS
         self.ranked_values: dict[tuple[str, str], tuple[list[Any], list[Any], list[Any]]] = {}
         self.active_pointers: list[frozenset[str]] = []
+        self.member_indexes: dict[int, _MemberIndex] = {}
+        """Of long alternatives, by the id of the list, which the index keeps."""
 
     def spend_step(self, node: SchemaNode) -> None:
         self.steps_left -= 1
@@ -393,7 +416,8 @@ class _Generator:
     def member_nodes(self, alternative: list[SchemaNode], name: str, keyword: str = "") -> list[SchemaNode]:
         """The nodes that apply to the member `name`."""
         nodes: list[SchemaNode] = []
-        for node in alternative:
+        is_short = len(alternative) <= _MAX_UNINDEXED_NODES
+        for node in alternative if is_short else self.member_index(alternative).nodes_about(name):
             schema = node.schema
             own = [node.child("properties", name)] if name in schema.get("properties", ()) else []
             matching = (p for p in schema.get("patternProperties", ()) if self.schema.matches(p, name))
@@ -403,6 +427,12 @@ class _Generator:
             below for node in alternative for below in child_nodes(node, "unevaluatedProperties")
         ]
         return nodes or [SchemaNode(True, keyword_pointer(alternative, keyword))]
+
+    def member_index(self, alternative: list[SchemaNode]) -> _MemberIndex:
+        index = self.member_indexes.get(id(alternative))
+        if index is None:
+            index = self.member_indexes[id(alternative)] = _MemberIndex(alternative)
+        return index
 
     def additional_names(self, alternative: list[SchemaNode]) -> Iterator[str]:
         for pattern in (

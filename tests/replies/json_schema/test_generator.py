@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.errors import UnsatisfiableSchema
+from mockserver.replies.json_schema import generator
+from mockserver.replies.json_schema.constraints import child_nodes
 from mockserver.replies.json_schema.generator import (
     generate_arguments,
     generate_arguments_for_text,
@@ -483,3 +485,30 @@ def test_arbitrary_schema_raises_only_unsatisfiable(schema: Any) -> None:
     for generate in (generate_value, generate_arguments):
         error = generation_error(generate, schema)
         assert error is None or error.pointer[:1] in {"", "/"}
+
+
+def many_parts(count: int) -> Schema:
+    """A schema of many parts about one member each, and of some about any member."""
+    parts: list[Schema] = [
+        {"properties": {f"p{at}": {"type": "integer", "minimum": at}}, "required": [f"p{at}"]}
+        for at in range(count)
+    ]
+    parts[3:3] = [{"patternProperties": {"1$": {"multipleOf": 3}}}, {"properties": {"p5": {"maximum": 90}}}]
+    return {"type": "object", "allOf": [*parts, {"additionalProperties": {"multipleOf": 2}}]}
+
+
+def test_members_of_many_parts_cost_no_more_than_their_own_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema, looked_at = many_parts(100), 0
+
+    def count(*arguments: Any) -> Any:
+        nonlocal looked_at
+        looked_at += 1
+        return child_nodes(*arguments)
+
+    monkeypatch.setattr("mockserver.replies.json_schema.generator.child_nodes", count)
+    value = generate_value(schema, "", 7)
+    assert is_valid(schema, value)
+    assert looked_at < 2_000  # 10,000 if each part was looked at for each member
+    monkeypatch.setattr(generator, "_MAX_UNINDEXED_NODES", 1_000)
+    assert generate_value(schema, "", 7) == value
+    assert looked_at > 10_000
