@@ -35,7 +35,7 @@ _MAX_BYTES_AT_ONCE = 4 << 20
 
 _ResultT = TypeVar("_ResultT")
 
-#: In a loop's thread: whether `run_with_imports` runs a function.
+#: In a loop's thread: whether a function runs that is called again if an import is pending.
 _thread = threading.local()
 
 
@@ -46,21 +46,30 @@ def is_large(body: bytes) -> bool:
 
 async def run_beside_loop(function: Callable[..., _ResultT], body: bytes, *arguments: object) -> _ResultT:
     """Call `function(body, …)`, which must not change any state; in a worker thread if the body is large."""
-    if is_large(body):
-        return await run_in_worker(function, body, *arguments)
-    return await run_with_imports(function, body, *arguments)
+    if not is_large(body):
+        try:
+            return _call_repeatable(function, body, *arguments)
+        except ImportPending:
+            pass
+    return await run_in_worker(function, body, *arguments)
 
 
 async def run_with_imports(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
     """Call a function, which must not change any state; in a worker thread if it needs an import that takes long."""
+    try:
+        return _call_repeatable(function, *arguments)
+    except ImportPending:
+        pass
+    return await run_in_worker(function, *arguments)
+
+
+def _call_repeatable(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
+    """Call a function, and let its slow imports raise ImportPending."""
     _thread.is_repeatable = True
     try:
         return function(*arguments)
-    except ImportPending:
-        pass
     finally:
         _thread.is_repeatable = False
-    return await run_in_worker(function, *arguments)
 
 
 async def run_in_worker(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:
