@@ -6,6 +6,7 @@ folder without a word, and the files of the later one replace those of the earli
 
 from __future__ import annotations
 
+import csv
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -52,13 +53,14 @@ def changed_files() -> Iterator[str]:
         distribution = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
         return
-    for file in distribution.files or ():
-        if file.parts[0] != _MODULE or file.hash is None or file.hash.mode != "sha256":
+    # From Python 3.12 on, `distribution.files` leaves out files that are missing.
+    for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        name, digest = row[0], row[1].removeprefix("sha256=")
+        if not name.startswith(f"{_MODULE}/") or not digest:
             continue
-        path = Path(str(file.locate()))
-        content = path.read_bytes() if path.is_file() else None
-        if content is None or file.hash.value != _digest(content):
-            yield str(file)
+        path = Path(str(distribution.locate_file(name)))
+        if not path.is_file() or digest != _digest(path.read_bytes()):
+            yield name
 
 
 def _records(folder: Path, part_of_name: str) -> Iterator[Path]:
