@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,16 +20,26 @@ from tests.reports.chromium import Browser, find_chromium, run_chromium
 #: Seconds without an answer after which a test gives up. httpx's 5 seconds are too few on a busy machine.
 HTTP_TIMEOUT = 120
 
-#: httpx reads the certificates of all authorities for each client, which takes longer than most tests.
-_SSL_CONTEXT = httpx.create_ssl_context(trust_env=False)
-
 _FUNCTIONS = ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream")
 for _caller in (
     httpx.Client.__init__,
     httpx.AsyncClient.__init__,
     *(inspect.unwrap(getattr(httpx, name)) for name in _FUNCTIONS),
 ):
-    _caller.__kwdefaults__ |= {"timeout": HTTP_TIMEOUT, "verify": _SSL_CONTEXT}
+    _caller.__kwdefaults__["timeout"] = HTTP_TIMEOUT
+
+#: httpx reads the certificates of all authorities for each client, which takes longer than most tests.
+_DEFAULT_SSL_CONTEXT = httpx.create_ssl_context(trust_env=False)
+
+
+def _create_ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    names_authorities = trust_env and (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"))
+    if verify is True and cert is None and not names_authorities:
+        return _DEFAULT_SSL_CONTEXT
+    return httpx.create_ssl_context(verify, cert, trust_env)
+
+
+httpx._transports.default.create_ssl_context = _create_ssl_context  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
