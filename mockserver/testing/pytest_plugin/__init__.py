@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.errors import ConfigurationError
 from mockserver.testing.pytest_plugin import options
 
 if TYPE_CHECKING:
@@ -289,6 +288,8 @@ def pytest_runtest_makereport(
 
 def _end_at_the_caller(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Leave out how this package found an invalid argument: the message and the line that passed it are enough."""
+    from mockserver.errors import ConfigurationError
+
     if not isinstance(excinfo.value, ConfigurationError):
         return
     package, caller, entry = Path(__file__).parents[2], None, excinfo.value.__traceback__
