@@ -236,7 +236,7 @@ def test_second_ctrl_c_ends_the_checks(start_server: StartServer, tmp_path: Path
         server.process.send_signal(signal.SIGINT)
         wait_until(lambda: "Ctrl-C stops this" in server.stderr_text, "the note about the checks")
         server.stop(signal.SIGTERM, STOP_SECONDS)
-    assert "1 requests, 1 recordings in " in server.stderr_text
+    assert "1 request, 1 recording in " in server.stderr_text
     assert "  not checked: interrupted: 1" in server.stderr_text
 
 
@@ -282,7 +282,7 @@ def test_full_disk_is_reported_and_fails_the_command(start_server: StartServer, 
         for body in (HELLO, {**HELLO, "stream": True}):
             assert server.client.post("/responses", json=body).status_code == 200
         assert server.stop(signal.SIGINT, STOP_SECONDS) == 3
-    assert "2 requests, 1 recordings in " in server.stderr_text
+    assert "2 requests, 1 recording in " in server.stderr_text
     assert "  not recorded: File too large: 1" in server.stderr_text
     assert [file.name[:12] for file in folder.iterdir()] == ["hello-reply-"]
 
