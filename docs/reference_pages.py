@@ -71,7 +71,7 @@ def commands_page() -> str:
 
 def _commands() -> Iterator[tuple[str, click.Command]]:
     """Every command with its whole name, such as `mockserver exchanges new`."""
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -82,7 +82,8 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def _command_lines(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(command, info_name=name)
+    parent = click.Context(group, **group.context_settings)
+    context = click.Context(command, parent, info_name=name)
     yield f"## {name}\n"
     yield f"```text\n{' '.join([name, *command.collect_usage_pieces(context)])}\n```\n"
     yield from docstring_lines(command.help or "")

@@ -54,9 +54,9 @@ def changed_files() -> Iterator[str]:
     except metadata.PackageNotFoundError:
         return
     # From Python 3.12 on, `distribution.files` leaves out files that are missing.
-    for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
-        name, digest = row[0], row[1].removeprefix("sha256=")
-        if not name.startswith(f"{_MODULE}/") or not digest:
+    for name, checksum, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        kind, _, digest = checksum.partition("=")
+        if not name.startswith(f"{_MODULE}/") or kind != "sha256":
             continue
         path = Path(str(distribution.locate_file(name)))
         if not path.is_file() or digest != _digest(path.read_bytes()):

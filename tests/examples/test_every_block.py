@@ -196,13 +196,13 @@ def shown_commands(program: str) -> list[tuple[str, str]]:
 def test_a_shown_command_has_options_that_exist(page: str, line: str) -> None:
     assert page
     words = shlex.split(line)[1:]
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     command = group.get_command(context, words[0])
     assert command is not None
     if isinstance(command, click.Group):
         command = command.commands[words[1]]
         words = words[1:]
-    inner = click.Context(command, resilient_parsing=True, **command.context_settings)
+    inner = click.Context(command, context, resilient_parsing=True, **command.context_settings)
     command.make_parser(inner).parse_args(words[1:])
 
 
