@@ -66,7 +66,16 @@ INVALID_CALL = {"reply": {"items": [{"type": "web_search_call", "action": 1}]}}
 CHAT = "//compatible-mode/v1/chat/completions"
 
 CASES: list[tuple[str, Sequence[str], Sequence[Request]]] = [
-    ("responses", (), [create(200, "hi"), create(400, [1]), create(400, [1, 2])]),
+    (
+        "requests",
+        (),
+        [
+            create(200, "hi"),
+            create(400, [1]),
+            Request(400, "POST", CHAT, {"model": "qwen-plus", "messages": [1]}),
+            Request(404, "GET", "//nowhere"),
+        ],
+    ),
     ("responses-first", (), [create(400, [1])]),
     ("responses-greek", (), [create(200, "Γεια σου")]),
     ("responses-stream", ("--stream-errors", "inband"), [create(200, [1], stream=True)]),
@@ -124,7 +133,7 @@ def slow_imports(server: ServerProcess) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "options", "requests"),
-    slow_except_where(lambda name, *_: name in ("responses", "conversations"), CASES),
+    slow_except_where(lambda name, *_: name == "requests", CASES),
     ids=[name for name, *_ in CASES],
 )
 def test_the_event_loop_imports_nothing_that_takes_long(
