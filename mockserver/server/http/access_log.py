@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TextIO, TypeAlias
+from typing import NamedTuple, TextIO, TypeAlias
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.server.http.background_stream import BackgroundStream
 from mockserver.server.state.journal import FALLBACK, Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
-from mockserver.wire.redaction import redact, redact_url
+from mockserver.wire.masks import configured_masks
+from mockserver.wire.redaction import redact, redact_url, text_redactor
 
 __all__ = ["AccessLog", "LogFormat", "format_entry", "format_lines", "number_lines", "open_access_log"]
 
@@ -86,17 +87,51 @@ def open_access_log(stream: TextIO, log_format: LogFormat | None = None) -> Acce
 def format_lines(records: Sequence[Entry | str], now: float) -> list[str]:
     """A line for each journal entry or line of text, with the time of day."""
     time_of_day = time.strftime("%H:%M:%S", time.localtime(now))
-    known: dict[tuple[object, ...], str] = {}
-    return [f"{time_of_day} {each if isinstance(each, str) else _line_for(each, known)}" for each in records]
+    known = _KnownLines()
+    return [f"{time_of_day} {each if isinstance(each, str) else known.line_for(each)}" for each in records]
 
 
-def _line_for(entry: Entry, known: dict[tuple[object, ...], str]) -> str:
-    """The line of an entry; `known` has those of others. Equal requests share their details."""
-    head = entry.request_head
-    key = (id(entry.details), head.path, head.authorization, head.session, entry.status, len(entry.reply))
-    if key not in known:
-        known[key] = format_entry(entry)
-    return known[key]
+class _LineForm(NamedTuple):
+    """What the lines of similar entries have before and after the prompt, and what redacts it."""
+
+    before: str
+    after: str
+    secrets: tuple[str, ...]
+    redact: Callable[[str], str]
+
+
+class _KnownLines:
+    """Formats entries that are written together, most of which are alike."""
+
+    def __init__(self) -> None:
+        self._forms: dict[tuple[object, ...], _LineForm] = {}
+        # A pattern may match across the parts of a line.
+        self._has_forms = not configured_masks().patterns
+
+    def line_for(self, entry: Entry) -> str:
+        """The line of an entry; those of entries that differ only in the prompt have a form in common."""
+        head, details = entry.request_head, entry.details
+        if not self._has_forms or details.request_findings or details.error_detail or details.reply_findings:
+            return format_entry(entry)
+        size = len(entry.reply) if entry.stream else 0
+        key = (head.path, head.authorization, head.session, details.model, details.stub_name, entry.status, size)
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = _form_of(entry)
+        if entry.secrets is not form.secrets:
+            return format_entry(entry)
+        words = _words_of(entry, form.redact)
+        if not words:
+            return form.before + form.after
+        shown = f" {words!r}"
+        return f"{form.before}{shown if shown.isprintable() else _printable(shown)}{form.after}"
+
+
+def _form_of(entry: Entry) -> _LineForm:
+    secrets = entry.secrets
+    redact_text = text_redactor(secrets)
+    before, after = _around_prompt(entry, secrets)
+    return _LineForm(_printable(redact_text(before)), _printable(redact_text(after)), secrets, redact_text)
 
 
 def number_lines(log_format: LogFormat | None, number: int) -> LogFormat:
@@ -107,14 +142,21 @@ def number_lines(log_format: LogFormat | None, number: int) -> LogFormat:
 
 def format_entry(entry: Entry) -> str:
     """Method, path, model, start of the prompt, status, events, findings, ignored parameters and error."""
-    secrets, head, details = entry.secrets, entry.request_head, entry.details
-    prompt = entry.unmasked_prompt
-    words = " ".join(prompt.split()) if len(prompt) <= _MAX_PROMPT_SHOWN else _cut_prompt(entry)
-    text = (
+    redact_text = text_redactor(entry.secrets)
+    before, after = _around_prompt(entry, entry.secrets)
+    words = _words_of(entry, redact_text)
+    return _printable(redact_text(f"{before}{f' {words!r}' if words else ''}{after}"))
+
+
+def _around_prompt(entry: Entry, secrets: tuple[str, ...]) -> tuple[str, str]:
+    """The line of an entry before and after the prompt, to be redacted."""
+    head, details = entry.request_head, entry.details
+    before = (
         f"{'' if head.session in ('', DEFAULT_SESSION_NAME) else f'[{head.session}] '}"
         f"{head.method} {redact_url(head.path, secrets) if '?' in head.path else head.path}"
         f"{' ' + _shorten(details.model, secrets) if details.model else ''}"
-        f"{f' {words!r}' if words else ''}"
+    )
+    after = (
         f" {entry.status}"
         f"{f' {FALLBACK}' if details.stub_name == FALLBACK else ''}"
         f"{f' {len(entry.reply)} events' if entry.stream else ''}"
@@ -122,15 +164,20 @@ def format_entry(entry: Entry) -> str:
         f"{' ignored: ' + _shorten(', '.join(details.ignored), secrets) if details.ignored else ''}"
         f"{f' ({_shorten(details.error_detail, secrets)})' if details.error_detail else ''}"
     )
-    text = redact(text, secrets)
-    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+    return before, after
 
 
-def _cut_prompt(entry: Entry) -> str:
-    """The start of a long prompt, redacted before it is cut: half a key is a secret too."""
-    text = redact(entry.details.prompt[:_MAX_PROMPT_REDACTED], entry.secrets)[: 2 * _MAX_PROMPT_SHOWN]
-    words = " ".join(text.split())
+def _words_of(entry: Entry, redact_text: Callable[[str], str]) -> str:
+    """The start of the prompt, redacted before it is cut: half a key is a secret too."""
+    prompt = entry.unmasked_prompt
+    if len(prompt) <= _MAX_PROMPT_SHOWN:
+        return " ".join(redact_text(prompt).split())
+    words = " ".join(redact_text(prompt[:_MAX_PROMPT_REDACTED])[: 2 * _MAX_PROMPT_SHOWN].split())
     return words if len(words) <= _MAX_PROMPT_SHOWN else words[: _MAX_PROMPT_SHOWN - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _shorten(text: str, secrets: tuple[str, ...]) -> str:

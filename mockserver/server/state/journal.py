@@ -239,7 +239,8 @@ class Entry:
         """The texts to redact: keys, and the credentials in the request's body."""
         if self._secrets is None:
             keys = request_secrets(self.request_head.authorization, self.request_head.accepted_keys)
-            self._secrets = (*keys, *self._find_credentials()) if self.body else keys
+            credentials = self._find_credentials() if self.body else ()
+            self._secrets = (*keys, *credentials) if credentials else keys
         return self._secrets
 
     def _find_credentials(self) -> tuple[str, ...]:
