@@ -30,6 +30,7 @@ __all__ = [
     "GenerationRequest",
     "complete_tool_call",
     "detect_language",
+    "generate_plain_script",
     "generate_script",
     "message_from_pool",
     "reasoning_from_pool",
@@ -62,6 +63,8 @@ _MAX_DETECTION_CHARACTERS = 2000
 
 def detect_language(text: str) -> str:
     """The language of a reply to `text`, by its writing system; English by default."""
+    if text.isascii():
+        return "en"
     sample = text[:_MAX_DETECTION_CHARACTERS]
     if sample.isascii():
         return "en"
@@ -134,18 +137,27 @@ def generate_script(request: GenerationRequest) -> Script:
     if request.builtin_tools or request.output_schema is not None:
         # Runs of tools repeat the prompt, and a schema may ask for a message of any size.
         return Script(tuple(_generate_items(request)))
-    calls = tuple(_generate_calls(request)) if request.called_functions else ()
-    rest, pick = divmod(request.text_seed, POOL_SIZE)
-    thought = pick if request.thinking else None
-    message = None if calls else rest % POOL_SIZE if request.thinking else pick
-    is_large = bool(calls) and sum(len(arguments) for _, arguments in calls) > _MAX_KEPT_CHARACTERS
+    if not request.called_functions:
+        return generate_plain_script(request.prompt, request.text_seed, thinking=request.thinking)
+    calls = tuple(_generate_calls(request))
+    thought = request.text_seed % POOL_SIZE if request.thinking else None
+    is_large = sum(len(arguments) for _, arguments in calls) > _MAX_KEPT_CHARACTERS
     find_script = _script_from_pool.__wrapped__ if is_large else _script_from_pool
-    return find_script(detect_language(request.prompt), thought, message, calls)
+    return find_script(detect_language(request.prompt), thought, None, calls)
+
+
+def generate_plain_script(prompt: str, text_seed: int, *, thinking: bool) -> Script:
+    """The script of a generated reply without tools and schema."""
+    rest, pick = divmod(text_seed, POOL_SIZE)
+    language = detect_language(prompt)
+    if thinking:
+        return _script_from_pool(language, pick, rest % POOL_SIZE)
+    return _script_from_pool(language, None, pick)
 
 
 @lru_cache(maxsize=1024)
 def _script_from_pool(
-    language: str, thought: int | None, message: int | None, calls: tuple[tuple[str, str], ...]
+    language: str, thought: int | None, message: int | None, calls: tuple[tuple[str, str], ...] = ()
 ) -> Script:
     """One script for all replies with the same texts and calls, so that its hash, size and template are known."""
     return Script(

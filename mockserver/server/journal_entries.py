@@ -111,7 +111,7 @@ def incoming_request(entry: Entry, profile: Profile) -> IncomingRequest | None:
     headers, details = dict(entry.request_head.headers), entry.details
     try:
         if entry.request_head.path in CHAT_PATHS:
-            return incoming_chat_request(entry.json, profile, headers)._replace(after=details.after)
+            return incoming_chat_request(entry.json, profile, headers).with_context(headers, details.after)
         facts = parse_request(entry.json, profile)
     except (ApiError, InvalidJSON, KeyError, TypeError, AttributeError):
         return None

@@ -134,7 +134,7 @@ def _in_context(
     """The request for matchers, with its headers and the reply to the turn before."""
     incoming = request.incoming
     after = previous_reply_name(session, request.body["messages"]) if incoming.turn > 1 else None
-    return incoming._replace(raw_headers=headers, after=after)
+    return incoming.with_context(headers, after)
 
 
 def _text_seed(session: Session, request: ChatRequestPlan, reply_seed: ReplySeed) -> ReplySeed:

@@ -18,19 +18,27 @@ from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
+from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script
 from mockserver.replies.templates import reply_slots
 from mockserver.replies.truncation import truncate_to_tokens
 from mockserver.server.delivery.faults import RequestedFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT
-from mockserver.server.engine.plan import MAX_KEPT_SCRIPT_BYTES, ReplyPlan, RequestPlan, compile_script
+from mockserver.server.engine.plan import (
+    MAX_KEPT_SCRIPT_BYTES,
+    CompiledScript,
+    ReplyPlan,
+    RequestPlan,
+    compile_script,
+)
 from mockserver.server.engine.rendered_replies import (
     RenderedReply,
     mark_invalid,
     render_exchange_reply,
     render_fault,
 )
+from mockserver.server.engine.request_forms import read_by_form
 from mockserver.server.engine.selection import (
     SelectedReply,
     find_reply,
@@ -39,7 +47,7 @@ from mockserver.server.engine.selection import (
 )
 from mockserver.server.engine.template_values import (
     ReplySeed,
-    build_fixed_slots,
+    build_echo_slots,
     build_shape,
     count_input_tokens,
 )
@@ -64,6 +72,9 @@ _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 #: The end of the type of an item that is the output of a call.
 _OUTPUT_TYPE = b'_output"'
+
+#: Compiled replies that the requests of one form share: as many as there are texts to choose from.
+_MAX_KNOWN_REPLIES = 256
 
 #: Rules about the outputs of calls, which may be calls of earlier turns.
 _CALL_RULES = frozenset({"REQ-007", "REQ-013", "REQ-014"})
@@ -153,9 +164,10 @@ def respond_at_once(
     None or ApiError if the reply is an error, has a delivery of its own or belongs to a conversation: then nothing
     has changed, and `respond` answers.
     """
-    request = session.plans.get(session.version + session.stubs.version, path, raw_body)
+    version = session.version + session.stubs.version
+    request = session.plans.get(version, path, raw_body)
     if request is None:
-        request = _read_request(raw_body, session, path)
+        request = read_by_form(session, version, path, raw_body) or _read_request(raw_body, session, path)
         session.plans.add(path, raw_body, request)
     facts, calls, parent = request.facts, request.calls, None
     if request.continues:
@@ -287,7 +299,7 @@ class _TurnContext(NamedTuple):
 
     def describe(self, request: RequestPlan) -> IncomingRequest:
         """The request for those that select its reply."""
-        return IncomingRequest(request.body, request.facts, self.headers, self.after, self.number)
+        return IncomingRequest(request.unparsed_body, request.facts, self.headers, self.after, self.number)
 
 
 def _plan_reply(
@@ -322,17 +334,13 @@ def _plan_reply(
     if session.limiter is not None:
         input_tokens = session.limiter.limit_context(input_tokens)
     cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
-    shape = build_shape(session, request.body, cache)
-    is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
-    compiled = (compile_script.__wrapped__ if is_large else compile_script)(
-        script, profile.name, session.rendering, facts.model, shape, facts.stream, selected.stub_name is None
-    )
+    compiled, echoes = _compile_reply(session, request, script, cache, selected.stub_name is None)
     total_tokens = input_tokens + compiled.output_tokens
     reply = ReplyPlan(
         compiled.template,
         load_rendering(profile.name, session.rendering),
         compiled.stored_template,
-        build_fixed_slots(session, facts, request.body, script, input_tokens, total_tokens, cache),
+        (b"%d" % input_tokens, b"%d" % total_tokens, *echoes),
         compiled.text_slots,
         compiled.item_ids,
         input_tokens,
@@ -345,6 +353,31 @@ def _plan_reply(
     if turn.is_plain and is_repeatable(selected, session):
         request.reply = reply
     return reply
+
+
+def _compile_reply(
+    session: Session, request: RequestPlan, script: Script, cache: SessionCache | None, is_generated: bool
+) -> tuple[CompiledScript, SlotValues]:
+    """The compiled script, and what its template shows of the request: the same for all requests of a form."""
+    known = request.known_replies if is_generated and cache is None else None
+    if known is not None and script in known:
+        return known[script]
+    facts, profile = request.facts, session.profile.name
+    is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
+    compiled = (compile_script.__wrapped__ if is_large else compile_script)(
+        script,
+        profile,
+        session.rendering,
+        facts.model,
+        build_shape(session, request, cache),
+        facts.stream,
+        is_generated,
+    )
+    echoes = build_echo_slots(session, facts, request, script, cache)
+    # A script with the arguments of a call is that of one request.
+    if known is not None and not facts.callable_functions and len(known) < _MAX_KNOWN_REPLIES:
+        known[script] = compiled, echoes
+    return compiled, echoes
 
 
 def _refusal(body: Any, finding: Finding, findings: tuple[Finding, ...], profile: Profile) -> ApiError:
@@ -387,14 +420,14 @@ def _check_calls(
     """
     if parent is None:
         return request.calls
-    body, findings = request.body, request.findings
+    findings = request.findings
     calls = calls_after_response(parent)
     if calls is not None or findings or _OUTPUT_TYPE in raw_body:
-        wrong = errors(check_outputs_of_calls(body, calls, profile))
+        wrong = errors(check_outputs_of_calls(request.body, calls, profile))
         for finding in wrong:
             others = (each for each in findings if each.rule not in _CALL_RULES)
-            raise _refusal(body, finding, (*wrong, *others), profile)
-    return calls_before_reply(calls, body["input"])
+            raise _refusal(request.body, finding, (*wrong, *others), profile)
+    return request.calls if calls is None else calls_before_reply(calls, request.body["input"])
 
 
 async def _count_request(

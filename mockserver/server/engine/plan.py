@@ -27,6 +27,7 @@ from mockserver.server.engine.template_values import ItemIds, build_item_ids
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
+from mockserver.wire import json
 
 __all__ = ["MAX_KEPT_SCRIPT_BYTES", "CompiledScript", "ReplyPlan", "RequestPlan", "compile_script"]
 
@@ -95,19 +96,30 @@ class ReplyPlan(NamedTuple):
 class RequestPlan:
     """A valid request, read and checked, and its reply if nothing else decides it."""
 
-    __slots__ = ("body", "calls", "continues", "details", "digest", "facts", "findings", "reply")
+    __slots__ = (
+        "_body",
+        "calls",
+        "continues",
+        "details",
+        "digest",
+        "facts",
+        "findings",
+        "known_replies",
+        "reply",
+    )
 
     def __init__(
         self,
-        body: dict[str, Any],
+        body: dict[str, Any] | bytes,
         findings: tuple[Finding, ...],
         facts: RequestFacts,
         digest: bytes,
         details: EntryDetails,
         calls: Turn | None,
+        known_replies: dict[Script, tuple[CompiledScript, SlotValues]] | None = None,
     ) -> None:
-        self.body = body
-        """Shared by all requests with the same bytes: code of a test gets a copy."""
+        """`body`: parsed, or its bytes, if few replies need more of it."""
+        self._body = body
         self.findings = findings
         self.facts = facts
         self.digest = digest
@@ -115,8 +127,23 @@ class RequestPlan:
         self.details = details
         """What the journal says about the request."""
         self.calls = calls
-        """The function calls of its input, if it continues no other turn; None: there are none."""
+        """The function calls of its input; None: there are none."""
         self.continues = facts.previous_response_id is not None or facts.conversation_id is not None
         """Whether it continues a response or a conversation."""
+        self.known_replies = known_replies
+        """Of its form: generated scripts, compiled, with what their replies show of a request."""
         self.reply: ReplyPlan | None = None
         """None: each reply is planned anew, because counters, earlier turns, headers or the seed decide it."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Shared by all requests with the same bytes: code of a test gets a copy."""
+        body = self._body
+        if isinstance(body, bytes):
+            body = self._body = json.loads(body)
+        return body
+
+    @property
+    def unparsed_body(self) -> dict[str, Any] | bytes:
+        """The body, as bytes unless it was parsed already."""
+        return self._body

@@ -258,7 +258,7 @@ def _refuse_unmatched(session: Session, request: IncomingRequest, exhausted: Con
 
 
 def _generated_reply(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> SelectedReply:
-    facts, text_seed = request.facts, text_seed_for(request.body, reply_seed, session)
+    facts, text_seed = request.facts, text_seed_for(request, reply_seed, session)
     functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
         script = generate_script(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script, item_kind
-from mockserver.replies.templates import DEFAULT_SHAPE, FixedValues, TemplateShape
+from mockserver.replies.templates import DEFAULT_SHAPE, TemplateShape
 from mockserver.server.echoes import echo_if_given, echo_parameter
 from mockserver.server.errors import ApiError
 from mockserver.server.request_facts import RequestFacts
@@ -23,7 +23,7 @@ from mockserver.wire import json
 __all__ = [
     "ItemIds",
     "ReplySeed",
-    "build_fixed_slots",
+    "build_echo_slots",
     "build_item_ids",
     "build_shape",
     "count_input_tokens",
@@ -74,11 +74,18 @@ class ReplySeed:
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
 
 
-def text_seed_for(body: Mapping[str, Any], reply_seed: ReplySeed, session: Session) -> int:
+class _Request(Protocol):
+    """A request whose body is parsed when it is needed."""
+
+    @property
+    def body(self) -> dict[str, Any]: ...
+
+
+def text_seed_for(request: _Request, reply_seed: ReplySeed, session: Session) -> int:
     """The seed of a generated text; for a deterministic request it depends on the body alone."""
-    if not session.profile.greedy or not _is_deterministic(body):
+    if not session.profile.greedy or not _is_deterministic(request.body):
         return reply_seed.text_seed
-    content = {name: value for name, value in body.items() if name not in _DELIVERY_PARAMETERS}
+    content = {name: value for name, value in request.body.items() if name not in _DELIVERY_PARAMETERS}
     return ReplySeed(session.ids, request_digest(json.canonical(content)), 0).text_seed
 
 
@@ -87,12 +94,12 @@ def _is_deterministic(body: Mapping[str, Any]) -> bool:
     return body.get("temperature") == 0 or (top_p is not None and top_p < _GREEDY_TOP_P)
 
 
-def build_shape(session: Session, body: Mapping[str, Any], cache: SessionCache | None) -> TemplateShape:
+def build_shape(session: Session, request: _Request, cache: SessionCache | None) -> TemplateShape:
     """The optional members of the reply that this request brings in."""
     optional = session.profile.echoes_if_given
     if not optional and cache is None and not session.whole_arguments:
         return DEFAULT_SHAPE
-    given = tuple(name for name in optional if body.get(name) is not None) if optional else ()
+    given = tuple(name for name in optional if request.body.get(name) is not None) if optional else ()
     return TemplateShape(given, cache is not None, session.whole_arguments)
 
 
@@ -123,25 +130,17 @@ def build_item_ids(script: Script, profile: Profile) -> ItemIds:
     return ItemIds(prefixes, profile.id_digits, len(script.calls_without_id))
 
 
-def build_fixed_slots(
-    session: Session,
-    facts: RequestFacts,
-    body: Mapping[str, Any],
-    script: Script,
-    input_tokens: int,
-    total_tokens: int,
-    cache: SessionCache | None,
+def build_echo_slots(
+    session: Session, facts: RequestFacts, request: _Request, script: Script, cache: SessionCache | None
 ) -> SlotValues:
-    """What all replies to `body` with this script have in common. ApiError if the echoes are too long."""
+    """What replies show of their request, after its token counts. ApiError if that is too long."""
     profile = session.profile
-    return FixedValues(
-        input_tokens,
-        total_tokens,
+    return (
         facts.tools_json,
         b'"auto"' if facts.tool_choice is None else _echo_tool_choice(facts.tool_choice, session),
-        _echo_members(body, profile, script) if profile.echoes else (),
-        () if cache is None else (b"%d" % cache.cached_tokens, b"%d" % cache.created_tokens),
-    ).slots()
+        *(_echo_members(request.body, profile, script) if profile.echoes else ()),
+        *(() if cache is None else (b"%d" % cache.cached_tokens, b"%d" % cache.created_tokens)),
+    )
 
 
 def _echo_tool_choice(tool_choice: Any, session: Session) -> bytes:

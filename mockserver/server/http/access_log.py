@@ -114,7 +114,15 @@ class _KnownLines:
         if not self._has_forms or details.request_findings or details.error_detail or details.reply_findings:
             return format_entry(entry)
         size = len(entry.reply) if entry.stream else 0
-        key = (head.path, head.authorization, head.session, details.model, details.stub_name, entry.status, size)
+        key = (
+            head.path,
+            head.authorization,
+            head.session,
+            details.model,
+            details.stub_name,
+            entry.status,
+            size,
+        )
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _form_of(entry)

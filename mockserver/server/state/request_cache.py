@@ -33,15 +33,23 @@ class RequestCache(Generic[_T]):
 
     def add(self, path: str, raw_body: bytes, value: _T) -> None:
         """Keep the value for a request, from the second time on; not for a large one."""
+        if self.comes_again(path, raw_body):
+            self.keep(path, raw_body, value)
+
+    def comes_again(self, path: str, raw_body: bytes) -> bool:
+        """Whether a request came before; remember that it came, if it is not large."""
         if len(raw_body) > _MAX_CACHED_BYTES:
-            return
-        key = (path, raw_body)
-        number = hash(key)
-        if number not in self._seen:
-            if len(self._seen) >= 8 * _MAX_ENTRIES:
-                self._seen.clear()
-            self._seen.add(number)
-            return
+            return False
+        number = hash((path, raw_body))
+        if number in self._seen:
+            return True
+        if len(self._seen) >= 8 * _MAX_ENTRIES:
+            self._seen.clear()
+        self._seen.add(number)
+        return False
+
+    def keep(self, path: str, raw_body: bytes, value: _T) -> None:
+        """Keep the value for a request."""
         if len(self._values) >= _MAX_ENTRIES:
             self._values.clear()
-        self._values[key] = value
+        self._values[path, raw_body] = value

@@ -114,6 +114,8 @@ class Session:
     """Whether other servers give the same ids to the same requests, so that they count equal requests together."""
     plans: RequestCache[Any] = field(default_factory=RequestCache)
     """The engine's plans of requests, valid for one version of the settings and of the stubs."""
+    forms: RequestCache[Any] = field(default_factory=RequestCache)
+    """The engine's forms of requests, by what is around their texts; valid as long as the plans."""
     version: int = field(default=0, init=False)
     """Changes whenever an attribute is set."""
     # Two generations of counts: the older is dropped when the newer is full.

@@ -8,7 +8,7 @@ ahocorasick_rs is installed, by an automaton, which takes 1.3 ns a character of 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from operator import itemgetter
@@ -107,7 +107,11 @@ class MatcherIndex(Generic[_Value]):
         self, request: IncomingRequest, is_accepted: Callable[[_Value], bool] | None = None
     ) -> _Value | None:
         """Return the first value whose matcher holds and that is accepted."""
-        queues = [queue for lookup in self._lookups.values() for queue in lookup.find(request)]
+        queues: list[list[_Entry[_Value]]] = []
+        for lookup in self._lookups.values():
+            queues += lookup.find(request)
+        if not queues:
+            return None
         if len(queues) > 1:
             queues.sort()  # by position, so the comparison ends at the first match
         match: _Entry[_Value] | None = None
@@ -138,6 +142,7 @@ class _Lookup(Generic[_Value]):
 
     def __init__(self, condition: str) -> None:
         self.queues: dict[Any, list[_Entry[_Value]]] = {}
+        self._is_by_prompt = condition == "prompt"
         self._search = TextSearch() if condition in _REQUEST_TEXTS else None
         self._request_values: Callable[[IncomingRequest], Iterable[Any]] = (
             _REQUEST_VALUES.get(condition) or _REQUEST_TEXTS[condition]
@@ -155,8 +160,11 @@ class _Lookup(Generic[_Value]):
         if self._search is not None:
             self._search.remove(expected)
 
-    def find(self, request: IncomingRequest) -> list[list[_Entry[_Value]]]:
+    def find(self, request: IncomingRequest) -> Sequence[list[_Entry[_Value]]]:
         """The queues for the values that a request has."""
+        if self._is_by_prompt:  # most exchanges are
+            queue = self.queues.get(request.facts.prompt)
+            return () if queue is None else (queue,)
         queues, values, search = self.queues, self._request_values(request), self._search
         if search is None:
             return [queues[value] for value in values if value in queues]

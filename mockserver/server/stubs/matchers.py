@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import iscoroutine, iscoroutinefunction
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
@@ -19,6 +19,7 @@ from mockserver.server.stubs.comparisons import (
     with_patterns,
 )
 from mockserver.suggestions import choose_from
+from mockserver.wire import json
 from mockserver.wire.json_paths import JsonPath, parse_json_path
 from mockserver.wire.patterns import TextPattern
 from mockserver.wire.redaction import redact_headers
@@ -29,21 +30,43 @@ __all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
 _MAX_SHOWN = 80
 
 
-class IncomingRequest(NamedTuple):
+class IncomingRequest:
     """A valid request that needs a reply; the argument of predicates and reply functions."""
 
-    body: dict[str, Any]
-    """The body as sent."""
-    facts: RequestFacts
-    raw_headers: Mapping[bytes, bytes]
-    after: str | None = None
-    """Name of the stub or exchange that answered the previous turn."""
-    turn: int = 1
-    """Turn of the conversation, from 1."""
+    __slots__ = ("_body", "after", "facts", "raw_headers", "turn")
+
+    def __init__(
+        self,
+        body: dict[str, Any] | bytes,
+        facts: RequestFacts,
+        raw_headers: Mapping[bytes, bytes],
+        after: str | None = None,
+        turn: int = 1,
+    ) -> None:
+        """`body` may be JSON, which is parsed when it is needed."""
+        self._body = body
+        self.facts = facts
+        self.raw_headers = raw_headers
+        self.after = after
+        """Name of the stub or exchange that answered the previous turn."""
+        self.turn = turn
+        """Turn of the conversation, from 1."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as sent."""
+        body = self._body
+        if isinstance(body, bytes):
+            body = self._body = json.loads(body)
+        return body
 
     def copy(self) -> IncomingRequest:
         """The request with a body that a test may change; other requests with the same bytes share theirs."""
-        return self._replace(body=deepcopy(self.body))
+        return IncomingRequest(deepcopy(self.body), self.facts, self.raw_headers, self.after, self.turn)
+
+    def with_context(self, raw_headers: Mapping[bytes, bytes], after: str | None) -> IncomingRequest:
+        """The request with these headers, after a turn that this stub or exchange answered."""
+        return IncomingRequest(self._body, self.facts, raw_headers, after, self.turn)
 
     @property
     def prompt(self) -> str:

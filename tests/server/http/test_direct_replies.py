@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.chat.service import CHAT_PATHS
 from mockserver.profiles import load_profile
 from mockserver.replies.script import message_script
@@ -30,6 +31,7 @@ from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import open_session
 from mockserver.server.stubs.matchers import build_matcher
 from tests.api_client import wait_until
+from tests.marks import slow_except
 
 MODEL = "qwen3-max-2026-01-23"
 PROFILE = load_profile("qwen-2026-01")
@@ -60,7 +62,7 @@ class Connection:
         pieces = [request[start:end] for start, end in zip(starts, ends, strict=True)]
         for piece in pieces if in_pieces else [request]:
             self.socket.sendall(piece)
-            time.sleep(0.01 * in_pieces)
+            time.sleep(0.002 * in_pieces)
         return self.receive()
 
     def receive(self) -> bytes:
@@ -151,6 +153,76 @@ def test_replies_and_journal_are_those_of_the_application(services: Services) ->
     recorded = [list(map(_recorded, each.default_session.journal)) for each in (services, other)]
     assert recorded[0] == recorded[1]
     assert len(recorded[0]) == 2 * len(bodies) + 4
+
+
+#: Texts, as they are in JSON, that may or may not be read without parsing their request.
+_WRITTEN_TEXTS = (
+    b"How far is the moon?",
+    "Wie weit ist der Mond? 月亮有多远 🌕".encode(),
+    b"100 % of %b and %s",
+    b"",
+    b" ",
+    rb"a \"quoted\" word, \n, \\ and \u00e9",
+    rb"\"content\": \"nested\"",
+    rb"\"previous_response_id\": \"resp_1\"",
+    b"\x7f",
+    b"a\tb",
+    b"a\nb",
+    b"\x00",
+    b"\x01",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b'", "instructions": "Be brief.',
+    b'"}, "',
+    b"x" * 3000,
+)
+#: Requests around such texts, which differ in nothing else.
+_FORMS = (
+    b'{"model": "%m", "input": "%t"}',
+    b'{"input":"%t","model":"%m"}',
+    b'{"model": "%m", "input": "%t", "tools": [%f], "instructions": "Be brief.", "temperature": 0}',
+    b'{"model": "%m", "input": "%t", "input": "%t"}',
+    b'{"model": "%m", "input": "%t", "metadata": {"content": "%t"}}',
+    b'{"model": "%m", "previous_response_id": "%t", "input": "Hello"}',
+    b'{"model": "%m", "input": "Hello", "previous_response_id": null}',
+    b'{"model": "%m", "input": [{"role": "user", "content": "%t"}, {"role": "assistant", "content": "%t"}]}',
+    b'{"model":"%m","input":[{"content":"%t","role":"system"}, {"content":"5","content":"%t","role":"user"}]}',
+    b'{"model": "%m", "input": [{"role": "user", "content": [{"type": "input_text", "text": "%t"}]}]}',
+    (
+        b'{"model": "%m", "input": [{"role": "user", "content": "a"}, {"type": "function_call", "call_id": "call_1", '
+        b'"name": "get_time", "arguments": "{}"}, {"type": "function_call_output", "call_id": "call_1", "output": "%t"}]}'
+    ),
+    b'{"model": "%m", "input": "%t", "stream": true}',
+    b'{"model": "%m", "input": "%t", "temperature": 5}',
+)
+
+
+@pytest.mark.parametrize(
+    "profile", slow_except(["qwen-2026-01"], ["qwen-2026-01", "qwen-2026-09", "openresponses-2026-04"])
+)
+def test_requests_that_differ_only_in_their_texts_are_answered_as_by_the_application(profile: str) -> None:
+    services = [Services(open_session(profile=profile, seed=1)) for _ in range(2)]
+    path = load_profile(profile).create_paths[0]
+    with connected(services[0]) as whole, connected(services[1]) as pieces:
+        for form in _FORMS:
+            written = form.replace(b"%m", MODEL.encode()).replace(b"%f", json.dumps(TOOLS[0]).encode())
+            # The first three have texts of their own, so the form is known from then on.
+            for text in (b"one", b"two", b"three", *_WRITTEN_TEXTS):
+                body = written.replace(b"%t", text)
+                expected = _without_date(pieces.send(body, path=path, in_pieces=True))
+                assert _without_date(whole.send(body, path=path)) == expected, body
+    recorded = [list(map(_recorded, each.default_session.journal)) for each in services]
+    assert recorded[0] == recorded[1]
+
+
+def test_a_setting_changes_what_requests_of_a_form_get(services: Services) -> None:
+    def ask(connection: Connection, text: str) -> int:
+        return int(connection.send({**QUESTION, "input": text}).split(b" ", 2)[1])
+
+    with connected(services) as connection:
+        assert [ask(connection, f"Question {number}") for number in range(5)] == [200] * 5
+        services.default_session.request_checker = RequestChecker(PROFILE, ["another-model"])
+        assert [ask(connection, f"Question {number}") for number in range(5, 9)] == [400] * 4
 
 
 def test_completions_and_journal_are_those_of_the_application(services: Services) -> None:
