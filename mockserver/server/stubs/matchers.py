@@ -35,6 +35,13 @@ class IncomingRequest:
 
     __slots__ = ("_body", "after", "facts", "raw_headers", "turn")
 
+    facts: RequestFacts
+    raw_headers: Mapping[bytes, bytes]
+    after: str | None
+    """Name of the stub or exchange that answered the previous turn."""
+    turn: int
+    """Turn of the conversation, from 1."""
+
     def __init__(
         self,
         body: dict[str, Any] | bytes,
@@ -48,9 +55,7 @@ class IncomingRequest:
         self.facts = facts
         self.raw_headers = raw_headers
         self.after = after
-        """Name of the stub or exchange that answered the previous turn."""
         self.turn = turn
-        """Turn of the conversation, from 1."""
 
     @property
     def body(self) -> dict[str, Any]:

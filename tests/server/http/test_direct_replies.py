@@ -189,8 +189,8 @@ _FORMS = (
     b'{"model":"%m","input":[{"content":"%t","role":"system"}, {"content":"5","content":"%t","role":"user"}]}',
     b'{"model": "%m", "input": [{"role": "user", "content": [{"type": "input_text", "text": "%t"}]}]}',
     (
-        b'{"model": "%m", "input": [{"role": "user", "content": "a"}, {"type": "function_call", "call_id": "call_1", '
-        b'"name": "get_time", "arguments": "{}"}, {"type": "function_call_output", "call_id": "call_1", "output": "%t"}]}'
+        b'{"model": "%m", "input": [{"role": "user", "content": "a"}, {"type": "function_call", "call_id": "c1", '
+        b'"name": "get_time", "arguments": "{}"}, {"type": "function_call_output", "call_id": "c1", "output": "%t"}]}'
     ),
     b'{"model": "%m", "input": "%t", "stream": true}',
     b'{"model": "%m", "input": "%t", "temperature": 5}',
