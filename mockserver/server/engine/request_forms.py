@@ -7,7 +7,6 @@ to be empty. So a request whose other bytes are those of a valid request is vali
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,8 +29,8 @@ __all__ = ["read_by_form"]
 #: What is before the texts of a request: those of its messages, or the only one. Encoders write it in these ways.
 _BEFORE_TEXTS = (b'"content": "', b'"content":"', b'"input": "', b'"input":"')
 _BEFORE_ID = b'"previous_response_id"'
-#: What no text has that means the same in JSON as its bytes do.
-_NOT_PLAIN = re.compile(rb"[\\\x00-\x09\x0b-\x1f]")
+#: What no text has that means the same in JSON as its bytes do, apart from the line breaks between texts.
+_SPECIAL_BYTES = bytes({*range(0x20), ord("\\")} - {ord("\n")})
 #: In a key, in place of a text and of an id: no JSON has these bytes.
 _TEXT_GAP, _ID_GAP = b"\0", b"\1"
 
@@ -66,11 +65,9 @@ def _cut(raw_body: bytes) -> _Pieces | None:
             break
     else:
         return None
-    texts, rest = [], [parts[0]]
-    for part in parts[1:]:
-        text, _, after = part.partition(b'"')
-        texts.append(text)
-        rest.append(after)
+    cut_parts = [part.partition(b'"') for part in parts[1:]]
+    texts = [text for text, _, _ in cut_parts]
+    rest = [parts[0], *[after for _, _, after in cut_parts]]
     key, previous_id = _TEXT_GAP.join(rest), b""
     if _BEFORE_ID in key:
         before, name, after = key.partition(_BEFORE_ID)
@@ -98,7 +95,7 @@ class _RequestForm(NamedTuple):
         texts, previous_id = pieces.texts, pieces.previous_id
         joined = b"\n".join(texts)
         is_form = len(texts) == self.text_count and b"" not in texts and bool(previous_id) is self.has_id
-        if not is_form or _NOT_PLAIN.search(joined):
+        if not is_form or not _is_plain(joined):
             return None
         try:
             text = joined.decode()
@@ -114,9 +111,13 @@ class _RequestForm(NamedTuple):
         return RequestPlan(raw_body, (), facts, digest, EntryDetails(model, prompt), None, self.known_replies)
 
 
+def _is_plain(text: bytes) -> bool:
+    return len(text.translate(None, _SPECIAL_BYTES)) == len(text)
+
+
 def _decode_id(previous_id: bytes) -> str:
     """The id; UnicodeDecodeError if it is not plain."""
-    if not previous_id.isascii() or _NOT_PLAIN.search(previous_id):
+    if not previous_id.isascii() or not _is_plain(previous_id):
         raise UnicodeDecodeError("ascii", previous_id, 0, 1, "not plain")
     return previous_id.decode()
 
