@@ -118,8 +118,8 @@ def measure_serve(folder: Path, pairs: int) -> tuple[list[Row], list[Start], lis
             starts[0].append(start_server(ours, folder / "url", method, path))
             return starts[0][-1].seconds
 
-        def start_bare(method: str = method, path: str | None = path) -> float:
-            starts[1].append(start_server(bare, folder / "bare", method, path))
+        def start_bare(method: str = method) -> float:
+            starts[1].append(start_server(bare, folder / "bare", method, "/reply/responses"))
             return starts[1][-1].seconds
 
         row = measure_pairs(start_ours, start_bare, pairs)

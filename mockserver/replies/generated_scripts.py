@@ -6,7 +6,8 @@ web_search_call, reasoning, web_extractor_call, message is that of the vendor's 
 With an output schema the message is JSON that is valid under the schema, which is an extension of the mock.
 
 Messages are short texts in the language of the input. A reply picks from a fixed pool of its language, so that
-generating a text costs a request almost nothing. The pools are in `schemas/texts`; Faker generated them once.
+generating a text costs a request almost nothing. `schemas/texts` has the pools of the most common languages, which
+Faker generated once; Faker generates the others when they are first needed (`prepare_texts`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Sc
 from mockserver.replies.token_counts import count_tokens
 from mockserver.replies.truncation import first_tokens
 from mockserver.replies.usage import count_item_tokens
+from mockserver.slow_imports import require_import
 from mockserver.wire import json
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "generate_plain_script",
     "generate_script",
     "message_from_pool",
+    "prepare_texts",
     "reasoning_from_pool",
     "resize_message",
     "text_from_pool",
@@ -41,8 +44,11 @@ __all__ = [
 #: Number of texts in the pool of each language.
 POOL_SIZE = 64
 
+#: Faker's locales of the languages whose texts are not in `schemas/texts`.
+_FAKER_LOCALES = {"el": "el_GR", "he": "he_IL", "hy": "hy_AM", "bn": "bn_BD"}
+
 #: The languages of generated texts.
-LANGUAGES = ("en", "zh", "ja", "ru", "ar", "el", "he", "hy", "bn")
+LANGUAGES = ("en", "zh", "ja", "ru", "ar", *_FAKER_LOCALES)
 
 #: The first writing system found decides; kana before Han, because Japanese uses both. Compiled when a text is
 #: not ASCII, because the range of Han takes milliseconds.
@@ -94,9 +100,23 @@ def _chunk_sizes(text_seed: int, count: int = 64) -> list[int]:
     return [random.randint(1, 4) for _ in range(count)]
 
 
+def prepare_texts(prompt: str) -> None:
+    """Load the texts for replies to a prompt. ImportPending on a server's loop if that takes long."""
+    if not prompt.isascii():
+        _text_pool(detect_language(prompt))
+
+
 @cache
 def _text_pool(language: str) -> tuple[str, ...]:
-    return tuple(json.loads(resources.read_json("schemas", "texts", language)))
+    locale = _FAKER_LOCALES.get(language)
+    if locale is None:
+        return tuple(json.loads(resources.read_json("schemas", "texts", language)))
+    require_import(f"faker.providers.lorem.{locale}")
+    from faker import Faker
+
+    faker = Faker(locale, ["faker.providers.lorem"])
+    faker.seed_instance(20260127)
+    return tuple(faker.paragraph(nb_sentences=3) for _ in range(POOL_SIZE))
 
 
 #: Reserved domains that nobody can own (RFC 2606).

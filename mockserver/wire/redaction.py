@@ -30,6 +30,7 @@ __all__ = [
     "mask",
     "mask_reply",
     "mask_request",
+    "may_have_credentials",
     "may_have_masked_members",
     "redact",
     "redact_body",
@@ -187,12 +188,14 @@ def _texts_to_redact(removed: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each if len(each) >= MIN_KEY_LENGTH else repr(each) for each in removed))
 
 
+def may_have_credentials(body: bytes) -> bool:
+    """Whether a body has what bodies with credentials have; most have not."""
+    return b"//" in body or b"\\" in body or b'"headers"' in body or b'"authorization"' in body
+
+
 def _has_credential_sign(body: bytes) -> bool:
     """Whether a body has one of the signs; window by window, so that other threads can run in between."""
-    for sign in _CREDENTIAL_SIGN_STARTS:  # every request is searched: `any` would take twice as long
-        if sign in body:
-            break
-    else:
+    if not may_have_credentials(body):
         return False
     windows = range(0, len(body), _WINDOW_BYTES)
     return any(_CREDENTIAL_SIGN.search(body, at, at + _WINDOW_BYTES + _MAX_SIGN_BYTES) for at in windows)
@@ -218,8 +221,6 @@ def _find_in_large_request(value: Mapping[str, Any], text: str) -> tuple[str, ..
 #: What a body with credentials has: the name of a member, a URL, or a letter that is written as an escape, which can
 #: hide either; encoders escape only other characters.
 _CREDENTIAL_SIGN = re.compile(rb'"(?:headers|authorization)"|:(?:\\?/){2}|\\u00[4-7]')
-#: What every match contains; to search for these is faster.
-_CREDENTIAL_SIGN_STARTS = (b'"headers"', b'"authorization"', b"://", b":\\/", b"\\u00")
 _WINDOW_BYTES = 1 << 16
 _MAX_SIGN_BYTES = 16
 _MAX_WALKED_BYTES = 64 << 10
@@ -256,7 +257,8 @@ class _Redactor:
         self._long_secrets = sorted(long, key=lambda each: (-len(each), each))
         self._name_secrets = [each for each in self._long_secrets if len(each) >= _MIN_NAME_SECRET_LENGTH]
         #: A text without any of them has no secret, nor half a one.
-        self._signs = ("sk-", "://", *{each[:MIN_SECRET_LENGTH] for each in (*long, *secrets)})
+        starts = {each[:MIN_SECRET_LENGTH] for each in (*long, *secrets)}
+        self._signs = ("sk-", "://", *sorted(each for each in starts if "sk-" not in each))
         short = {each for each in secrets if MIN_SECRET_LENGTH <= len(each) < MIN_KEY_LENGTH}
         words = "|".join(map(re.escape, sorted(short)))
         self._short_secrets = re.compile(rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])") if short else None
@@ -296,20 +298,16 @@ class _Redactor:
         return self._redact_cut_secret(self.redact_text(text), MIN_KEY_LENGTH)
 
     def redact_text(self, text: str) -> str:
-        if not self._masks.patterns and not self._has_sign(text):
-            return text
+        if not self._masks.patterns:
+            for sign in self._signs:  # every log line is searched: `any` would take twice as long
+                if sign in text:
+                    break
+            else:
+                return text
         text = self.redact_secrets(text)
         if "://" in text:
             text = _AFTER_SCHEME.sub(lambda match: self.redact_parameters(match[0], is_absolute=True), text)
         return self._masks.substitute(text, self.cover)
-
-    def _has_sign(self, text: str) -> bool:
-        for sign in self._signs:  # every log line is searched: `any` would take twice as long
-            if sign in text:
-                break
-        else:
-            return False
-        return True
 
     def redact_parameters(
         self, url: str, *, is_absolute: bool = False, every: bool = False, removed: list[str] | None = None

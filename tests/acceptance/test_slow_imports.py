@@ -77,7 +77,11 @@ CASES: list[tuple[str, Sequence[str], Sequence[Request]]] = [
         ],
     ),
     ("responses-first", (), [create(400, [1])]),
-    ("responses-greek", (), [create(200, "Γεια σου")]),
+    (
+        "responses-greek",
+        (),
+        [create(200, "Γεια σου"), *[create(200, text) for text in ("a", "b", "c", "שלום")]],
+    ),
     ("responses-stream", ("--stream-errors", "inband"), [create(200, [1], stream=True)]),
     ("responses-unknown", (), [create(200, "hi", colour=1)]),
     ("responses-no-json", (), [Request(400, "POST", "/responses", "{no")]),
@@ -85,6 +89,18 @@ CASES: list[tuple[str, Sequence[str], Sequence[Request]]] = [
     ("responses-limits", ("--limit", "requests=5", "--verbose"), [create(400, [1])]),
     ("responses-strict", ("--strict",), [create(400, "hi"), create(400, [1])]),
     ("chat", (), [Request(400, "POST", CHAT, {"model": "qwen-plus", "messages": [1]})]),
+    (
+        "chat-greek",
+        (),
+        [
+            Request(
+                200,
+                "POST",
+                CHAT,
+                {"model": "qwen-plus", "messages": [{"role": "user", "content": "Γεια σου"}]},
+            )
+        ],
+    ),
     ("conversations", ("--profile", CONVERSATIONS), [Request(400, "POST", "/conversations", {"items": 3})]),
     ("compact", ("--profile", "openresponses-2026-04"), [Request(400, "POST", "/responses/compact", {})]),
     ("models", (), [Request(200, "GET", "/models"), Request(404, "GET", "//nowhere")]),

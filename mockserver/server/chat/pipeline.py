@@ -24,6 +24,7 @@ from mockserver.replies.chat import (
     compile_chat_stream,
     count_chat_tokens,
 )
+from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import ReplyTemplate, StreamTemplate
 from mockserver.replies.script import Script
 from mockserver.replies.truncation import truncate_at_stop, truncate_to_tokens
@@ -211,6 +212,7 @@ def _read_request(raw_body: bytes, path: str, session: Session) -> ChatRequestPl
             refusal.ignored = ignored_chat_parameters(body) if isinstance(body, dict) else ()
             raise refusal.passed_on()
     incoming, size = incoming_chat_request(body, session.profile, {}), len(raw_body)
+    prepare_texts(incoming.prompt)
     ignored = ignored_chat_parameters(body) if findings else ()
     return ChatRequestPlan(
         body,

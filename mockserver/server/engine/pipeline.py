@@ -18,6 +18,7 @@ from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
 from mockserver.profiles import Profile
+from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
 from mockserver.replies.script import Script
@@ -266,6 +267,7 @@ def _read_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
         if finding.severity is Severity.ERROR and not _needs_earlier_turns(finding, body):
             raise _refusal(body, finding, findings, session.profile)
     facts = parse_request(body, session.profile)
+    prepare_texts(facts.prompt)
     digest = digest_request(path, body, len(raw_body))
     # A request without findings has no parameter that the profile ignores.
     ignored = tuple(ignored_parameters(body, session.profile)) if findings else ()
@@ -374,8 +376,7 @@ def _compile_reply(
         is_generated,
     )
     echoes = build_echo_slots(session, facts, request, script, cache)
-    # A script with the arguments of a call is that of one request.
-    if known is not None and not facts.callable_functions and len(known) < _MAX_KNOWN_REPLIES:
+    if known is not None and not is_large and len(known) < _MAX_KNOWN_REPLIES:
         known[script] = compiled, echoes
     return compiled, echoes
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
+from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.script import Script
 from mockserver.replies.token_counts import count_tokens
@@ -60,11 +61,11 @@ def _cut(raw_body: bytes) -> _Pieces | None:
     if b"\n" in raw_body:
         return None
     for separator in _BEFORE_TEXTS:
-        parts = raw_body.split(separator)
-        if len(parts) > 1:
+        if separator in raw_body:
             break
     else:
         return None
+    parts = raw_body.split(separator)
     cut_parts = [part.partition(b'"') for part in parts[1:]]
     texts = [text for text, _, _ in cut_parts]
     rest = [parts[0], *[after for _, _, after in cut_parts]]
@@ -103,6 +104,7 @@ class _RequestForm(NamedTuple):
         except UnicodeDecodeError:
             return None
         prompt = "" if self.prompt_at is None else texts[self.prompt_at].decode()
+        prepare_texts(prompt)
         tokens = count_tokens(text) + self.facts.instruction_tokens
         model, stream, _, _, thinking, answered, _, *others = self.facts
         facts = RequestFacts(model, stream, prompt, tokens, thinking, answered, id_, *others)

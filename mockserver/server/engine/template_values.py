@@ -117,6 +117,8 @@ class ItemIds(NamedTuple):
         """The ids of the items, then of the calls."""
         prefixes, length = self.prefixes, self.length
         digits = reply_seed.item_digits(len(prefixes) + self.call_count)
+        if len(digits) == 1 and prefixes:  # most replies are one message
+            return [prefixes[0] + format_id(digits[0], length)]
         ids = [prefix + format_id(digits[at], length) for at, prefix in enumerate(prefixes)]
         if self.call_count:
             ids += [format_call_id(each) for each in digits[len(prefixes) :]]

@@ -11,8 +11,8 @@ from mockserver.contract.findings import Finding, Severity
 from mockserver.server.http.background_stream import BackgroundStream
 from mockserver.server.state.journal import FALLBACK, Entry
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
-from mockserver.wire.masks import configured_masks
-from mockserver.wire.redaction import redact, redact_url, text_redactor
+from mockserver.wire.masks import NO_MASKS, configured_masks
+from mockserver.wire.redaction import may_have_credentials, redact, redact_url, text_redactor
 
 __all__ = ["AccessLog", "LogFormat", "format_entry", "format_lines", "number_lines", "open_access_log"]
 
@@ -96,7 +96,6 @@ class _LineForm(NamedTuple):
 
     before: str
     after: str
-    secrets: tuple[str, ...]
     redact: Callable[[str], str]
 
 
@@ -105,13 +104,20 @@ class _KnownLines:
 
     def __init__(self) -> None:
         self._forms: dict[tuple[object, ...], _LineForm] = {}
-        # A pattern may match across the parts of a line.
-        self._has_forms = not configured_masks().patterns
+        # A mask may cover the prompt, or match across the parts of a line.
+        self._has_forms = configured_masks() == NO_MASKS
 
     def line_for(self, entry: Entry) -> str:
         """The line of an entry; those of entries that differ only in the prompt have a form in common."""
         head, details = entry.request_head, entry.details
-        if not self._has_forms or details.request_findings or details.error_detail or details.reply_findings:
+        if (
+            details.request_findings
+            or details.error_detail
+            or details.reply_findings
+            or not self._has_forms
+            or not entry.body  # left out: it may have had credentials
+            or may_have_credentials(entry.body)
+        ):
             return format_entry(entry)
         size = len(entry.reply) if entry.stream else 0
         key = (
@@ -126,20 +132,14 @@ class _KnownLines:
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _form_of(entry)
-        if entry.secrets is not form.secrets:
-            return format_entry(entry)
-        words = _words_of(entry, form.redact)
-        if not words:
-            return form.before + form.after
-        shown = f" {words!r}"
-        return f"{form.before}{shown if shown.isprintable() else _printable(shown)}{form.after}"
+        words = _shorten_words(details.prompt, form.redact)
+        return f"{form.before} {words!r}{form.after}" if words else form.before + form.after
 
 
 def _form_of(entry: Entry) -> _LineForm:
-    secrets = entry.secrets
-    redact_text = text_redactor(secrets)
-    before, after = _around_prompt(entry, secrets)
-    return _LineForm(_printable(redact_text(before)), _printable(redact_text(after)), secrets, redact_text)
+    redact_text = text_redactor(entry.secrets)
+    before, after = _around_prompt(entry, entry.secrets)
+    return _LineForm(_printable(redact_text(before)), _printable(redact_text(after)), redact_text)
 
 
 def number_lines(log_format: LogFormat | None, number: int) -> LogFormat:
@@ -152,7 +152,7 @@ def format_entry(entry: Entry) -> str:
     """Method, path, model, start of the prompt, status, events, findings, ignored parameters and error."""
     redact_text = text_redactor(entry.secrets)
     before, after = _around_prompt(entry, entry.secrets)
-    words = _words_of(entry, redact_text)
+    words = _shorten_words(entry.unmasked_prompt, redact_text)
     return _printable(redact_text(f"{before}{f' {words!r}' if words else ''}{after}"))
 
 
@@ -175,13 +175,17 @@ def _around_prompt(entry: Entry, secrets: tuple[str, ...]) -> tuple[str, str]:
     return before, after
 
 
-def _words_of(entry: Entry, redact_text: Callable[[str], str]) -> str:
+def _shorten_words(prompt: str, redact_text: Callable[[str], str]) -> str:
     """The start of the prompt, redacted before it is cut: half a key is a secret too."""
-    prompt = entry.unmasked_prompt
-    if len(prompt) <= _MAX_PROMPT_SHOWN:
-        return " ".join(redact_text(prompt).split())
-    words = " ".join(redact_text(prompt[:_MAX_PROMPT_REDACTED])[: 2 * _MAX_PROMPT_SHOWN].split())
-    return words if len(words) <= _MAX_PROMPT_SHOWN else words[: _MAX_PROMPT_SHOWN - 1] + "…"
+    text = redact_text(prompt if len(prompt) <= _MAX_PROMPT_REDACTED else prompt[:_MAX_PROMPT_REDACTED])
+    if len(prompt) > _MAX_PROMPT_SHOWN:
+        text = text[: 2 * _MAX_PROMPT_SHOWN]
+    # Of all white space, only a space is printable.
+    is_tidy = text.isprintable() and "  " not in text
+    words = text.strip() if is_tidy else _printable(" ".join(text.split()))
+    if len(prompt) <= _MAX_PROMPT_SHOWN or len(words) <= _MAX_PROMPT_SHOWN:
+        return words
+    return words[: _MAX_PROMPT_SHOWN - 1] + "…"
 
 
 def _printable(text: str) -> str:
