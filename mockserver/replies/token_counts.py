@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from mockserver.errors import ConfigurationError
@@ -54,10 +54,6 @@ _OTHER_TOKENS = (
     r"|[\u0e00-\u0e7f]{1,2}"  # Thai
     r"|[^\x00-\x7f\u0085\u00a0\u2000-\u200a\u2028\u2029\u202f\u3000]"
 )
-#: By the most letters that a token has, 0 for any number: the pattern of a token.
-_TOKENS = {0: re.compile(rf"[A-Za-z{_ACCENTED}]+|{_OTHER_TOKENS}")} | {
-    most: re.compile(rf"[A-Za-z{_ACCENTED}]{{1,{most}}}|{_OTHER_TOKENS}") for most in (3, 4)
-}
 #: Frequent words of other languages that English has not; Indonesian and Italian have few accents or none.
 _INDONESIAN = ("yang", "dan", "dari", "ke", "ini", "itu", "untuk", "kami", "pada", "tidak", "dengan")
 _ITALIAN = ("il", "la", "che", "del", "della", "una", "nel", "sono", "gli")
@@ -174,8 +170,15 @@ def token_ends(text: str) -> Iterator[int]:
         yield from _vocabulary.ends(text)
         return
     for most_letters, start, end in _passages(text, _kinds(text)):
-        for token in _TOKENS[most_letters].finditer(text, start, end):
+        for token in _token_pattern(most_letters).finditer(text, start, end):
             yield token.end()
+
+
+@cache
+def _token_pattern(most_letters: int) -> re.Pattern[str]:
+    """The pattern of a token of that many letters at most, 0 for any number; few replies need it."""
+    letters = rf"[A-Za-z{_ACCENTED}]"
+    return re.compile(rf"{letters}{f'{{1,{most_letters}}}' if most_letters else '+'}|{_OTHER_TOKENS}")
 
 
 def _count_tokens(text: str) -> int:
@@ -225,7 +228,7 @@ def _kinds(text: str) -> bytes:
 
 
 def _count_kinds(kinds: bytes, most_letters: int) -> int:
-    """The tokens of characters of these kinds: the matches of `_TOKENS`."""
+    """The tokens of characters of these kinds: the matches of `_token_pattern`."""
     count = kinds.count(_DIGIT) + kinds.count(_OTHER) + _count_runs(kinds, _ONLY_PUNCTUATION)
     for kind, most in _MOST_CHARACTERS:
         if kind in kinds:
