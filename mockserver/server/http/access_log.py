@@ -9,7 +9,7 @@ from typing import NamedTuple, TextIO, TypeAlias
 
 from mockserver.contract.findings import Finding, Severity
 from mockserver.server.http.background_stream import BackgroundStream
-from mockserver.server.state.journal import FALLBACK, Entry
+from mockserver.server.state.journal import FALLBACK, Entry, EntryDetails
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME
 from mockserver.wire.masks import NO_MASKS, configured_masks
 from mockserver.wire.redaction import may_have_credentials, redact, redact_url, text_redactor
@@ -106,19 +106,11 @@ class _KnownLines:
         self._forms: dict[tuple[object, ...], _LineForm] = {}
         # A mask may cover the prompt, or match across the parts of a line.
         self._has_forms = configured_masks() == NO_MASKS
+        self._latest: tuple[EntryDetails | None, tuple[object, ...], str] = (None, (), "")
 
     def line_for(self, entry: Entry) -> str:
-        """The line of an entry; those of entries that differ only in the prompt have a form in common."""
+        """The line of an entry. Equal requests share their details, and their lines are the same."""
         head, details = entry.request_head, entry.details
-        if (
-            details.request_findings
-            or details.error_detail
-            or details.reply_findings
-            or not self._has_forms
-            or not entry.body  # left out: it may have had credentials
-            or may_have_credentials(entry.body)
-        ):
-            return format_entry(entry)
         size = len(entry.reply) if entry.stream else 0
         key = (
             head.path,
@@ -129,6 +121,24 @@ class _KnownLines:
             entry.status,
             size,
         )
+        latest_details, latest_key, line = self._latest
+        if details is not latest_details or key != latest_key:
+            line = self._format(entry, key)
+            self._latest = details, key, line
+        return line
+
+    def _format(self, entry: Entry, key: tuple[object, ...]) -> str:
+        """The line of an entry; those of entries that differ only in the prompt have a form in common."""
+        details = entry.details
+        if (
+            details.request_findings
+            or details.error_detail
+            or details.reply_findings
+            or not self._has_forms
+            or not entry.body  # left out: it may have had credentials
+            or may_have_credentials(entry.body)
+        ):
+            return format_entry(entry)
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _form_of(entry)
