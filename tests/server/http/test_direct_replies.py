@@ -19,6 +19,7 @@ import pytest
 
 from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.chat.service import CHAT_PATHS
+from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.profiles import load_profile
 from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
@@ -213,6 +214,31 @@ def test_requests_that_differ_only_in_their_texts_are_answered_as_by_the_applica
                 assert _without_date(whole.send(body, path=path)) == expected, body
     recorded = [list(map(_recorded, each.default_session.journal)) for each in services]
     assert recorded[0] == recorded[1]
+
+
+def test_no_rule_is_missed_by_requests_of_a_known_form(services: Services) -> None:
+    """A rule about texts has to be checked for each request, also if others of its form broke none."""
+    examples = [
+        each
+        for example in load_rule_examples().values()
+        if example.kind == "request" and (each := json.loads(example.data)) and "input" in each
+    ]
+    other = new_services()
+    with connected(services) as whole, connected(other) as pieces:
+        for number in range(4):
+            text = f"Question {number}"
+            for content in (text, [{"role": "user", "content": text}]):
+                whole.send({"model": MODEL, "input": content})
+        services.default_session.journal.clear()
+        for example in examples:
+            # Rules about other members break in the second form of it, too.
+            for body in (example, {"model": MODEL, "input": example["input"]}):
+                whole.send(body)
+                pieces.send(body, in_pieces=True)
+    found = [[each.request_findings for each in one.default_session.journal] for one in (services, other)]
+    assert found[0] == found[1]
+    assert len(found[0]) == 2 * len(examples) > 10
+    assert any(found[0])
 
 
 def test_a_setting_changes_what_requests_of_a_form_get(services: Services) -> None:
