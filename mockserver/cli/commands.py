@@ -123,6 +123,8 @@ def _name_source(error: click.BadParameter) -> None:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is ParameterSource.DEFAULT_MAP:
             error.param_hint = f"'{error.param.name}' in pyproject.toml, [tool.mockserver]"
+            if "iterable" in error.message:
+                error.message = f'It must be a list: {error.param.name} = ["…"].'
         elif source is ParameterSource.ENVIRONMENT:
             error.param_hint = f"the variable {error.param.envvar}"
 

@@ -539,19 +539,20 @@ def _run_server(
             services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
         if not (settings["quiet"] or settings["load"]):
             services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
-        with removed_by_last_worker(settings["temporary_folders"], supervisor):
+        with removed_by_last_worker(settings["temporary_folders"], supervisor_pipe):
             run(on_start, install_stop)
 
     def announce() -> None:
         _announce(services, listeners, url_file, settings, store_notes)
 
-    supervisor = os.getpid()
     gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
     if settings["workers"] == 1:
         run(announce)
         return 0
     from mockserver.server.http.background_stream import background_output, require_written
     from mockserver.server.http.workers import run_workers
+
+    supervisor_pipe = os.pipe()
 
     def announce_workers() -> None:
         with background_output():  # the banner, too, waits for no reader

@@ -102,8 +102,14 @@ def choose_store(settings: Mapping[str, Any], temporary_folders: list[Path]) -> 
 
 
 @contextmanager
-def removed_by_last_worker(folders: Sequence[Path], supervisor: int) -> Iterator[None]:
-    """Remove temporary folders with the last worker that ends, if the process that has to do it was killed."""
+def removed_by_last_worker(folders: Sequence[Path], supervisor_pipe: tuple[int, int]) -> Iterator[None]:
+    """Remove temporary folders with the last worker that ends, if the process that has to do it was killed.
+
+    `supervisor_pipe` is a pipe of that process, which nothing is written to. Its end is seen before the process has
+    another parent.
+    """
+    reader, writer = supervisor_pipe
+    os.close(writer)
     if not folders:
         yield
         return
@@ -114,11 +120,19 @@ def removed_by_last_worker(folders: Sequence[Path], supervisor: int) -> Iterator
         try:
             yield
         finally:
-            if os.getppid() != supervisor:
+            if _is_at_end(reader):
                 with suppress(BlockingIOError):  # others still run
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     for each in folders:
                         shutil.rmtree(each, ignore_errors=True)
+
+
+def _is_at_end(reader: int) -> bool:
+    os.set_blocking(reader, False)
+    try:
+        return os.read(reader, 1) == b""
+    except BlockingIOError:
+        return False
 
 
 @contextmanager

@@ -859,7 +859,10 @@ def test_port_comes_from_a_variable_unless_an_option_says_otherwise(
     [
         ('[tool.mockserver]\nrendering = "nope"\n', "nope"),
         ('[tool.mockserver]\nport = "http"\n', "port"),
-        ('[tool.mockserver]\nmodel = "any"\n', "--model"),
+        (
+            '[tool.mockserver]\nmodel = "any"\n',
+            "pyproject.toml, [tool.mockserver]: It must be a list: model = [",
+        ),
         ("[tool.mockserver]\nrenderings = 1\n", "no setting 'renderings'"),
         ("[tool.mockserver]\nport = \n", "pyproject.toml cannot be read"),
     ],
