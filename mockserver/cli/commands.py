@@ -105,6 +105,9 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except click.BadParameter as error:
             _name_source(error)
+            if "iterable" in error.message and error.param is not None:
+                message = f'It must be a list: {error.param.name} = ["…"].'
+                raise click.BadParameter(message, error.ctx, error.param, error.param_hint) from None
             raise
         except click.UsageError as error:
             number = _STRAY_NUMBER.search(error.message)
@@ -123,8 +126,6 @@ def _name_source(error: click.BadParameter) -> None:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is ParameterSource.DEFAULT_MAP:
             error.param_hint = f"'{error.param.name}' in pyproject.toml, [tool.mockserver]"
-            if "iterable" in error.message:
-                error.message = f'It must be a list: {error.param.name} = ["…"].'
         elif source is ParameterSource.ENVIRONMENT:
             error.param_hint = f"the variable {error.param.envvar}"
 

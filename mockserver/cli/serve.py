@@ -534,12 +534,17 @@ def _run_server(
         finally:
             services.access_log.close()
 
-    def run_worker(number: int, on_start: Callable[[], None], install_stop: InstallStop) -> None:
+    def run_worker(
+        number: int,
+        on_start: Callable[[], None],
+        install_stop: InstallStop,
+        was_parent_killed: Callable[[], bool],
+    ) -> None:
         if settings["seed"] is None:
             services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
         if not (settings["quiet"] or settings["load"]):
             services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
-        with removed_by_last_worker(settings["temporary_folders"], supervisor_pipe):
+        with removed_by_last_worker(settings["temporary_folders"], was_parent_killed):
             run(on_start, install_stop)
 
     def announce() -> None:
@@ -551,8 +556,6 @@ def _run_server(
         return 0
     from mockserver.server.http.background_stream import background_output, require_written
     from mockserver.server.http.workers import run_workers
-
-    supervisor_pipe = os.pipe()
 
     def announce_workers() -> None:
         with background_output():  # the banner, too, waits for no reader

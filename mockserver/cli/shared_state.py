@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -102,14 +102,8 @@ def choose_store(settings: Mapping[str, Any], temporary_folders: list[Path]) -> 
 
 
 @contextmanager
-def removed_by_last_worker(folders: Sequence[Path], supervisor_pipe: tuple[int, int]) -> Iterator[None]:
-    """Remove temporary folders with the last worker that ends, if the process that has to do it was killed.
-
-    `supervisor_pipe` is a pipe of that process, which nothing is written to. Its end is seen before the process has
-    another parent.
-    """
-    reader, writer = supervisor_pipe
-    os.close(writer)
+def removed_by_last_worker(folders: Sequence[Path], was_killed: Callable[[], bool]) -> Iterator[None]:
+    """Remove temporary folders with the last worker that ends, if the process that has to do it was killed."""
     if not folders:
         yield
         return
@@ -120,19 +114,11 @@ def removed_by_last_worker(folders: Sequence[Path], supervisor_pipe: tuple[int, 
         try:
             yield
         finally:
-            if _is_at_end(reader):
+            if was_killed():
                 with suppress(BlockingIOError):  # others still run
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     for each in folders:
                         shutil.rmtree(each, ignore_errors=True)
-
-
-def _is_at_end(reader: int) -> bool:
-    os.set_blocking(reader, False)
-    try:
-        return os.read(reader, 1) == b""
-    except BlockingIOError:
-        return False
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -38,8 +39,9 @@ _STOP_SECONDS = SHUTDOWN_GRACE_SECONDS + ABORT_TIMEOUT_SECONDS + 5
 #: Connects what tells a worker to stop with the function to call; a second call aborts its connections.
 InstallStop = Callable[[Callable[[], None]], None]
 
-#: Runs the worker of this number, from 1: calls the function once it serves.
-RunWorker = Callable[[int, Callable[[], None], InstallStop], None]
+#: Runs the worker of this number, from 1: calls the first function once it serves. The last one tells, after it was
+#: told to stop, whether the parent was killed.
+RunWorker = Callable[[int, Callable[[], None], InstallStop, Callable[[], bool]], None]
 
 
 def run_workers(
@@ -66,7 +68,7 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Broadcast:
-    """A pipe that nothing is written to: it tells its readers something by being closed, also if the parent dies."""
+    """A pipe that tells its readers something by being closed, also if the parent dies."""
 
     reader: int = -1
     writer: int = -1
@@ -97,6 +99,10 @@ class _Supervisor:
     """When to kill the workers that have not stopped; None: they are not to stop."""
     stop: _Broadcast = field(default_factory=_Broadcast)
     abort: _Broadcast = field(default_factory=_Broadcast)
+    was_told: bool = False
+    """In a worker: whether the parent told it to stop."""
+    was_killed: bool = False
+    """In a worker: whether it stops because the parent died."""
     started: tuple[int, int] = field(default_factory=os.pipe)
     """A pipe with the number of each worker that serves, as a byte."""
 
@@ -158,7 +164,8 @@ class _Supervisor:
             )  # Ctrl-C reaches every process; the parent handles it
             self.stop.close_writer()
             self.abort.close_writer()
-            self.run_worker(number, lambda: _write_number(self.started[1], number), self._install_stop)
+            on_start = partial(_write_number, self.started[1], number)
+            self.run_worker(number, on_start, self._install_stop, lambda: self.was_killed)
             status = 0
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
@@ -180,6 +187,9 @@ class _Supervisor:
 
         def on_closed(pipe: int, call: Callable[[], None]) -> None:
             loop.remove_reader(pipe)
+            # A parent that lives writes a byte for each worker before it closes the first pipe.
+            self.was_told = self.was_told or (pipe == self.stop.reader and bool(os.read(pipe, 1)))
+            self.was_killed = not self.was_told
             call()
 
         loop.add_signal_handler(signal.SIGTERM, stop_once)
@@ -199,6 +209,8 @@ class _Supervisor:
             self.abort.close_writer()
         self.kill_at = self.kill_at or time.monotonic() + _STOP_SECONDS
         self.starts.clear()
+        if self.stop.writer >= 0:
+            os.write(self.stop.writer, bytes(self.count))
         self.stop.close_writer()
 
     def _reap(self) -> None:
