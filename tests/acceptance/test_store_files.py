@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.conftest import ServerProcess, StartServer, server_environment
+from tests.acceptance.conftest import ServerProcess, StartServer, server_environment, wait_until
 from tests.marks import slow_except
 from tests.permissions import without_override
 
@@ -88,8 +88,8 @@ def test_a_folder_that_becomes_read_only_or_vanishes_is_a_503_until_it_is_back(
     assert_unavailable(server)
     (tmp_path / "elsewhere").rename(folder)
     assert server.create("Go on.", previous_response_id=first.json()["id"]).status_code == 200
-    assert "is not writable" in server.stderr_text
-    assert "there is no such folder" in server.stderr_text
+    reasons = ("is not writable", "there is no such folder")
+    wait_until(lambda: all(each in server.stderr_text for each in reasons), "both reasons in the log")
 
 
 @pytest.mark.soak  # only root may mount

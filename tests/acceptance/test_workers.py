@@ -261,7 +261,7 @@ def test_a_redis_that_is_away_is_a_503_until_it_is_back(
         lambda: httpx.get(f"{server.root_url}/ready").status_code == 200, "a server that is ready again"
     )
     wait_until(lambda: post(server.base_url, {"input": "Go on.", **last}).status_code == 200, "the chain")
-    assert "store: " in server.stderr_text
+    wait_until(lambda: "store: " in server.stderr_text, "the reason in the log")
 
 
 @pytest.mark.slow
