@@ -102,3 +102,9 @@ def test_a_server_process_is_recorded(tmp_path: Path) -> None:
         assert exchange.body.startswith(b"id:1\n")
         assert traffic_recorder.contract_problems(exchange) == []
     assert traffic_recorder.read_spool(tmp_path) == []
+
+
+def test_a_line_that_a_killed_process_did_not_finish_is_no_exchange(tmp_path: Path) -> None:
+    line = CapturedExchange("POST", "/responses").to_line()
+    (tmp_path / "1.jsonl").write_text(f"{line}\n{line[:20]}")
+    assert [each.path for each in traffic_recorder.read_spool(tmp_path)] == ["/responses"]

@@ -130,10 +130,11 @@ def write_to_spool(exchange: CapturedExchange) -> None:
 
 
 def read_spool(folder: Path) -> list[CapturedExchange]:
-    """Read and remove the exchanges that server processes saved."""
+    """Read and remove the exchanges that server processes saved; one that was killed may have begun another."""
     exchanges = []
     for file in sorted(folder.glob("*.jsonl")):
-        exchanges += [CapturedExchange.from_line(line) for line in file.read_text().splitlines()]
+        *lines, _unfinished = file.read_text().split("\n")
+        exchanges += [CapturedExchange.from_line(line) for line in lines]
         file.unlink()
     return exchanges
 

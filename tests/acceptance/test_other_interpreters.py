@@ -52,7 +52,18 @@ def test_the_wheel_works_with_every_interpreter(site_packages: Path, tmp_path: P
     environment = isolated_environment(PYTHONPATH=str(site_packages))
     for python in pythons:
         done = subprocess.run(
-            [python, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "test_it.py"],
+            [
+                python,
+                "-m",
+                "pytest",
+                "-W",
+                "error",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:asyncio",
+                "test_it.py",
+            ],
             cwd=tmp_path,
             env=environment,
             stdin=subprocess.DEVNULL,
