@@ -12,6 +12,8 @@ from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
+#: Without a plugin of the interpreter at hand that warns.
+PYTEST = ("-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
 TEST = """\
 import pathlib
 import subprocess
@@ -52,18 +54,7 @@ def test_the_wheel_works_with_every_interpreter(site_packages: Path, tmp_path: P
     environment = isolated_environment(PYTHONPATH=str(site_packages))
     for python in pythons:
         done = subprocess.run(
-            [
-                python,
-                "-m",
-                "pytest",
-                "-W",
-                "error",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "no:asyncio",
-                "test_it.py",
-            ],
+            [python, *PYTEST, "test_it.py"],
             cwd=tmp_path,
             env=environment,
             stdin=subprocess.DEVNULL,

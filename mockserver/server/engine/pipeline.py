@@ -301,7 +301,7 @@ class _TurnContext(NamedTuple):
 
     def describe(self, request: RequestPlan) -> IncomingRequest:
         """The request for those that select its reply."""
-        return IncomingRequest(request.unparsed_body, request.facts, self.headers, self.after, self.number)
+        return IncomingRequest(request, request.facts, self.headers, self.after, self.number)
 
 
 def _plan_reply(

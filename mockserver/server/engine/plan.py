@@ -142,8 +142,3 @@ class RequestPlan:
         if isinstance(body, bytes):
             body = self._body = json.loads(body)
         return body
-
-    @property
-    def unparsed_body(self) -> dict[str, Any] | bytes:
-        """The body, as bytes unless it was parsed already."""
-        return self._body

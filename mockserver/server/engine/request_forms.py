@@ -96,16 +96,16 @@ class _RequestForm(NamedTuple):
         texts, previous_id = pieces.texts, pieces.previous_id
         joined = b"\n".join(texts)
         is_form = len(texts) == self.text_count and b"" not in texts and bool(previous_id) is self.has_id
-        if not is_form or not _is_plain(joined):
+        if not is_form or not _is_plain(joined) or not _is_plain(previous_id):
             return None
         try:
-            text = joined.decode()
-            id_ = _decode_id(previous_id) if previous_id else None
+            text, id_ = joined.decode(), previous_id.decode() or None
         except UnicodeDecodeError:
             return None
         prompt = "" if self.prompt_at is None else texts[self.prompt_at].decode()
         prepare_texts(prompt)
         tokens = count_tokens(text) + self.facts.instruction_tokens
+        # In the order of the members: `_replace` takes several times as long.
         model, stream, _, _, thinking, answered, _, *others = self.facts
         facts = RequestFacts(model, stream, prompt, tokens, thinking, answered, id_, *others)
         filled = (*texts, previous_id) if id_ is not None else tuple(texts)
@@ -115,13 +115,6 @@ class _RequestForm(NamedTuple):
 
 def _is_plain(text: bytes) -> bool:
     return len(text.translate(None, _SPECIAL_BYTES)) == len(text)
-
-
-def _decode_id(previous_id: bytes) -> str:
-    """The id; UnicodeDecodeError if it is not plain."""
-    if not previous_id.isascii() or not _is_plain(previous_id):
-        raise UnicodeDecodeError("ascii", previous_id, 0, 1, "not plain")
-    return previous_id.decode()
 
 
 def read_by_form(session: Session, version: int, path: str, raw_body: bytes) -> RequestPlan | None:

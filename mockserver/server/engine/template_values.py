@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
@@ -18,6 +18,7 @@ from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import ResponseRecord
+from mockserver.server.stubs.matchers import HasBody
 from mockserver.wire import json
 
 __all__ = [
@@ -74,14 +75,7 @@ class ReplySeed:
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
 
 
-class _Request(Protocol):
-    """A request whose body is parsed when it is needed."""
-
-    @property
-    def body(self) -> dict[str, Any]: ...
-
-
-def text_seed_for(request: _Request, reply_seed: ReplySeed, session: Session) -> int:
+def text_seed_for(request: HasBody, reply_seed: ReplySeed, session: Session) -> int:
     """The seed of a generated text; for a deterministic request it depends on the body alone."""
     if not session.profile.greedy or not _is_deterministic(request.body):
         return reply_seed.text_seed
@@ -94,7 +88,7 @@ def _is_deterministic(body: Mapping[str, Any]) -> bool:
     return body.get("temperature") == 0 or (top_p is not None and top_p < _GREEDY_TOP_P)
 
 
-def build_shape(session: Session, request: _Request, cache: SessionCache | None) -> TemplateShape:
+def build_shape(session: Session, request: HasBody, cache: SessionCache | None) -> TemplateShape:
     """The optional members of the reply that this request brings in."""
     optional = session.profile.echoes_if_given
     if not optional and cache is None and not session.whole_arguments:
@@ -133,7 +127,7 @@ def build_item_ids(script: Script, profile: Profile) -> ItemIds:
 
 
 def build_echo_slots(
-    session: Session, facts: RequestFacts, request: _Request, script: Script, cache: SessionCache | None
+    session: Session, facts: RequestFacts, request: HasBody, script: Script, cache: SessionCache | None
 ) -> SlotValues:
     """What replies show of their request, after its token counts. ApiError if that is too long."""
     profile = session.profile

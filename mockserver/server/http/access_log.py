@@ -111,15 +111,17 @@ class _KnownLines:
     def line_for(self, entry: Entry) -> str:
         """The line of an entry. Equal requests share their details, and their lines are the same."""
         head, details = entry.request_head, entry.details
-        size = len(entry.reply) if entry.stream else 0
+        event_count = len(entry.reply) if entry.stream else None
         key = (
+            head.method,
             head.path,
+            head.accepted_keys,
             head.authorization,
             head.session,
             details.model,
             details.stub_name,
             entry.status,
-            size,
+            event_count,
         )
         latest_details, latest_key, line = self._latest
         if details is not latest_details or key != latest_key:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from inspect import iscoroutine, iscoroutinefunction
-from typing import Any
+from typing import Any, Protocol
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
@@ -19,21 +19,27 @@ from mockserver.server.stubs.comparisons import (
     with_patterns,
 )
 from mockserver.suggestions import choose_from
-from mockserver.wire import json
 from mockserver.wire.json_paths import JsonPath, parse_json_path
 from mockserver.wire.patterns import TextPattern
 from mockserver.wire.redaction import redact_headers
 
-__all__ = ["ANY_REQUEST", "IncomingRequest", "Matcher", "build_matcher"]
+__all__ = ["ANY_REQUEST", "HasBody", "IncomingRequest", "Matcher", "build_matcher"]
 
 #: Characters of a value to show in a difference.
 _MAX_SHOWN = 80
 
 
+class HasBody(Protocol):
+    """What parses a body when it is needed."""
+
+    @property
+    def body(self) -> dict[str, Any]: ...
+
+
 class IncomingRequest:
     """A valid request that needs a reply; the argument of predicates and reply functions."""
 
-    __slots__ = ("_body", "after", "facts", "raw_headers", "turn")
+    __slots__ = ("_source", "after", "facts", "raw_headers", "turn")
 
     facts: RequestFacts
     raw_headers: Mapping[bytes, bytes]
@@ -44,14 +50,14 @@ class IncomingRequest:
 
     def __init__(
         self,
-        body: dict[str, Any] | bytes,
+        body: dict[str, Any] | HasBody,
         facts: RequestFacts,
         raw_headers: Mapping[bytes, bytes],
         after: str | None = None,
         turn: int = 1,
     ) -> None:
-        """`body` may be JSON, which is parsed when it is needed."""
-        self._body = body
+        """`body`, or what has it: most replies do not need it."""
+        self._source = body
         self.facts = facts
         self.raw_headers = raw_headers
         self.after = after
@@ -60,10 +66,8 @@ class IncomingRequest:
     @property
     def body(self) -> dict[str, Any]:
         """The body as sent."""
-        body = self._body
-        if isinstance(body, bytes):
-            body = self._body = json.loads(body)
-        return body
+        source = self._source
+        return source if isinstance(source, dict) else source.body
 
     def copy(self) -> IncomingRequest:
         """The request with a body that a test may change; other requests with the same bytes share theirs."""
@@ -71,7 +75,7 @@ class IncomingRequest:
 
     def with_context(self, raw_headers: Mapping[bytes, bytes], after: str | None) -> IncomingRequest:
         """The request with these headers, after a turn that this stub or exchange answered."""
-        return IncomingRequest(self._body, self.facts, raw_headers, after, self.turn)
+        return IncomingRequest(self._source, self.facts, raw_headers, after, self.turn)
 
     @property
     def prompt(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from mockserver.server.http.access_log import format_entry
+from mockserver.server.http.access_log import format_entry, format_lines
 from mockserver.server.http.log_formats import format_json
 from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
 from mockserver.wire import json
@@ -144,3 +144,19 @@ def test_a_masked_prompt_is_shown_nowhere_even_if_it_is_short(
     assert entry.prompt == "No. 7"
     assert "No. 7" not in format_entry(entry)
     assert json.loads(format_json([entry], 0)[0].encode())["prompt"] == "[masked]"
+
+
+def test_lines_that_are_written_together_are_those_of_each_entry() -> None:
+    details = EntryDetails("model", "A prompt")
+    secret = "another-key-of-the-server"
+    entries = [
+        Entry(0.0, RequestHead(method, "/responses", (), b"", keys), body, 200, reply, stream, "id", each)
+        for method in ("POST", "PUT")
+        for keys in ((), (secret,))
+        for body in (b"{}", b"")
+        for reply, stream in (((), False), ((), True), ((b"1", b"2"), True))
+        for each in (details, details, details._replace(prompt=f"Say {secret}  now\n"))
+    ]
+    expected = [format_lines([each], 0) for each in entries]
+    assert [[line] for line in format_lines(entries, 0)] == expected
+    assert len({each[0] for each in expected}) > 8
