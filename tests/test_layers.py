@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "mockserver"
 LAYERS = (
     (
         *("errors", "resources", "regular_files", "clock", "ids", "installation", "network"),
-        *("profiles", "settings", "slow_imports", "suggestions"),
+        *("profiles", "settings", "slow_imports", "stop_signals", "suggestions"),
     ),
     ("wire",),
     ("documents",),

@@ -53,11 +53,13 @@ def _run_command() -> None:
 
         run_without_click(sys.argv[2:])
     from mockserver.cli.garbage_collection import paused_collection
+    from mockserver.cli.interrupts import signals_as_exit
 
     with paused_collection():
         from mockserver.cli.commands import group
 
-    group(prog_name="mockserver")
+    with signals_as_exit():
+        group(prog_name="mockserver")
 
 
 def _require_own_module() -> None:

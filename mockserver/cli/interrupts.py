@@ -1,26 +1,51 @@
-"""SIGTERM as Ctrl-C, for commands that report what they have when they are stopped."""
+"""Signals that end a command as exceptions do, so that it removes its temporary files and stops what it has started."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["signals_as_interrupt"]
+from mockserver.stop_signals import stop_signals
+
+__all__ = ["signals_as_exit", "signals_as_interrupt"]
+
+
+@contextmanager
+def signals_as_exit() -> Iterator[None]:
+    """Raise SystemExit, with the status that a shell shows, on SIGTERM and SIGHUP, which would end Python at once.
+
+    This holds until a command handles them itself. SIGINT raises KeyboardInterrupt anyway.
+    """
+
+    def stop(number: int, _: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    with _handled(stop, (each for each in stop_signals() if each is not signal.SIGINT)):
+        yield
 
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGINT, also after an event loop that handled them itself."""
+    """Raise KeyboardInterrupt on each signal to stop, also after an event loop that handled them itself.
+
+    It is for commands that report what they have when they are stopped.
+    """
 
     def stop(*_: Any) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handled(stop, stop_signals()):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None], signals: Iterable[int]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            if handler is not None:  # None: it was not set from Python
-                signal.signal(number, handler)
+        for number, earlier in before.items():
+            if earlier is not None:  # None: it was not set from Python
+                signal.signal(number, earlier)

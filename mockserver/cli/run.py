@@ -36,6 +36,7 @@ from mockserver.contract.rules import load_conduct_rules
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.network import is_loopback
 from mockserver.server.journal_entries import REFUSED
+from mockserver.stop_signals import stop_signals
 from mockserver.testing.client_processes import client_environment
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ def run(
     """Run a command against the mock server and check every request it sends.
 
     The command (`npm test`, `go test ./…`) gets the server's URL in OPENAI_BASE_URL, and an API key in
-    OPENAI_API_KEY and DASHSCOPE_API_KEY. It runs without a shell, and SIGINT and SIGTERM are forwarded to
-    it. With --intercept, its requests to the service's own https addresses reach the server too. Findings go
+    OPENAI_API_KEY and DASHSCOPE_API_KEY. It runs without a shell, and SIGINT, SIGTERM and SIGHUP are forwarded
+    to it. With --intercept, its requests to the service's own https addresses reach the server too. Findings go
     to standard error. A request that the API does not have (a wrong path, method, key or content type) is a
     finding named 'refused', as is a connection that --intercept refuses.
     """
@@ -221,7 +222,7 @@ def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
 
 @contextlib.contextmanager
 def _forwarded_signals() -> Iterator[Any]:
-    """Forward SIGINT and SIGTERM to the child passed to the yielded function, also those that came before."""
+    """Forward the signals to stop to the child passed to the yielded function, also those that came before."""
     children: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
 
@@ -238,7 +239,7 @@ def _forwarded_signals() -> Iterator[Any]:
         for number in early:
             child.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward) for number in stop_signals()}
     try:
         yield forward_to
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from mockserver.errors import ConfigurationError, optional_packages
@@ -93,10 +93,18 @@ def choose_store(settings: Mapping[str, Any], temporary_folders: list[Path]) -> 
             "--store memory is of one process, so a response could be continued only on the worker that created it:"
             " leave --store out, or use sqlite:PATH or redis://HOST/DB"
         )
-    folder = Path(tempfile.mkdtemp(prefix="mockserver-"))
-    temporary_folders.append(folder)
-    try:
+    with _temporary_folder("mockserver-") as folder:
+        temporary_folders.append(folder)
         yield f"sqlite:{folder / 'store.sqlite'}"
+
+
+@contextmanager
+def _temporary_folder(prefix: str) -> Iterator[Path]:
+    """A private folder that is removed at the end, also if a signal ends the command while it is made."""
+    folder = Path(tempfile.gettempdir(), prefix + token_hex(16))
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,8 +143,8 @@ def share_metrics(settings: Mapping[str, Any], temporary_folders: list[Path]) ->
         raise ConfigurationError(f"--metrics: {METRICS_FOLDER} is not a folder: {folder}")
     with ExitStack() as stack:
         if folder is None and settings["workers"] > 1:
-            os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="mockserver-metrics-"))
-            temporary_folders.append(Path(os.environ[METRICS_FOLDER]))
+            temporary_folders.append(stack.enter_context(_temporary_folder("mockserver-metrics-")))
+            os.environ[METRICS_FOLDER] = str(temporary_folders[-1])
             stack.callback(os.environ.pop, METRICS_FOLDER)
         with optional_packages():
             import_module("prometheus_client")  # it reads the variable, once

@@ -52,6 +52,7 @@ from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
 from mockserver.server.large_bodies import defer_imports_of_loop
 from mockserver.server.state.journal import ClientAddress, Entry
+from mockserver.stop_signals import stop_signals
 
 if TYPE_CHECKING:
     from mockserver.server.http.direct_replies import DirectReplies, DirectReply
@@ -849,7 +850,7 @@ def run_forever(
     on_stop: Callable[[], Awaitable[None]] | None = None,
     install_stop: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
-    """Serve in the foreground until SIGINT or SIGTERM; a second signal aborts open connections.
+    """Serve in the foreground until a signal to stop; a second one aborts open connections.
 
     `on_tick` runs about once a second, `on_stop` at the end. What is printed meanwhile waits for no reader.
     `install_stop` gets, in the event loop, the function that these signals call, if something else is to call it.
@@ -875,7 +876,7 @@ def run_forever(
 
 def _install_signal_handlers(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
+from mockserver.stop_signals import stop_signals
 
 __all__ = ["InstallStop", "RunWorker", "run_workers"]
 
@@ -47,7 +48,7 @@ RunWorker = Callable[[int, Callable[[], None], InstallStop, Callable[[], bool]],
 def run_workers(
     count: int, run_worker: RunWorker, on_start: Callable[[], None], log: Callable[[str], None]
 ) -> int:
-    """Run worker processes until SIGINT or SIGTERM; return the exit status.
+    """Run worker processes until a signal to stop; return the exit status.
 
     A second signal aborts open connections. `on_start` is called once all workers serve. A worker that ends is
     replaced; the status is 1 if too many end soon after their start. `log` gets a line about each that ends.
@@ -159,9 +160,8 @@ class _Supervisor:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # Ctrl-C reaches every process; the parent handles it
+            for each in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to every process
+                signal.signal(each, signal.SIG_IGN)  # the parent handles them
             self.stop.close_writer()
             self.abort.close_writer()
             on_start = partial(_write_number, self.started[1], number)
@@ -256,7 +256,7 @@ def _signal_pipe() -> Iterator[int]:
 
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+    handled = (*stop_signals(), signal.SIGCHLD)
     before = {number: signal.signal(number, ignore) for number in handled}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
