@@ -7,19 +7,22 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from mockserver import __version__
 from mockserver.cli.command_help import epilog
 from mockserver.cli.errors import exit_with_error, project_settings
+from mockserver.cli.garbage_collection import paused_collection
 from mockserver.errors import ConfigurationError
 from mockserver.settings import ENV_PREFIX, SETTING_NAMES
 from mockserver.suggestions import choose_from, find_nearest
 from mockserver.wire.masks import masks_from_settings, use_masks
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["group"]
 
@@ -58,7 +61,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMAND_SUMMARIES:
             return None
-        command: click.Command = getattr(import_module(f"mockserver.cli.{cmd_name}"), cmd_name)
+        with paused_collection():
+            module = import_module(f"mockserver.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         command.epilog = epilog(cmd_name)
         return command
 
@@ -71,6 +76,8 @@ class _LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         names = [
             CompletionItem(name, help=summary)
             for name, summary in sorted(_COMMAND_SUMMARIES.items())

@@ -11,9 +11,10 @@ __all__ = ["paused_collection"]
 
 @contextmanager
 def paused_collection() -> Iterator[None]:
-    """Collect no garbage meanwhile: what modules create stays, so each collection would examine it in vain."""
+    """Collect no garbage meanwhile; what was created, such as modules, stays, so no later collection examines it."""
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mockserver.cli.errors import exit_with_error
+from mockserver.cli.garbage_collection import paused_collection
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
 from mockserver.regular_files import partial_file, replace_file, require_writable
@@ -37,7 +38,8 @@ __all__ = [
 
 def open_listeners(host: str, port: int) -> list[socket.socket]:
     """Return the listening sockets; exit if the port is not available. Warn if other machines can use it."""
-    from mockserver.server.http.uvicorn_runner import bind_sockets
+    with paused_collection():
+        from mockserver.server.http.uvicorn_runner import bind_sockets
 
     warn_if_reachable(host)
     _note_shared_variables()

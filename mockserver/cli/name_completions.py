@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "complete_diff_arguments",
@@ -53,6 +56,8 @@ def complete_probes(_: click.Context, __: click.Parameter, incomplete: str) -> l
 
 def complete_files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files, by the shell itself."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(incomplete, type="file")]
 
 
@@ -74,7 +79,7 @@ def complete_report_targets(
     folder = Path(beginning if beginning.endswith("/") else Path(beginning).parent)
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     paths = [f"{name}={each}{'/' * each.is_dir()}" for each in files if str(each).startswith(beginning)]
-    return [CompletionItem(each) for each in paths if name in names]
+    return matching_names(dict.fromkeys(paths, ""), incomplete) if name in names else []
 
 
 def complete_diff_arguments(
@@ -86,4 +91,6 @@ def complete_diff_arguments(
 
 def matching_names(names: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
     """Names that begin so, with what they mean."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(name, help=text) for name, text in names.items() if name.startswith(incomplete)]

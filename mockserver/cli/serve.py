@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -550,7 +549,6 @@ def _run_server(
     def announce() -> None:
         _announce(services, listeners, url_file, settings, store_notes)
 
-    gc.freeze()  # what is loaded by now stays, so no collection needs to look at it
     if settings["workers"] == 1:
         run(announce)
         return 0
