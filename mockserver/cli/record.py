@@ -180,7 +180,12 @@ def _run_recorder(
             write_url_file(url_file, base_url)
 
     try:
-        run_forever(allow_origins(app, options["hosts"]), listeners, announce)
+        run_forever(
+            allow_origins(app, options["hosts"]),
+            listeners,
+            announce,
+            log=lambda line: summary.write(f"mockserver: {line}\n"),
+        )
     finally:
         _stop_recorder(recorder, summary)
     return _exit_status(summary, options["fail_on"])

@@ -136,7 +136,7 @@ def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **op
             write_url_file(url_file, url + base_paths[0])
 
     try:
-        run_forever(allow_origins(app, hosts), listeners, announce)
+        run_forever(allow_origins(app, hosts), listeners, announce, log=access_log.add)
     finally:
         access_log.close()
     if unplayed := len(player.queue.unplayed):

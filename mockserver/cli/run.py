@@ -189,13 +189,13 @@ def _run_against_mock(
     from mockserver.server.http.threaded_server import ThreadedServer
 
     app = allow_origins(App(services), services.hosts)
-    server = ThreadedServer(app, host, gateway=interception)
+    server = ThreadedServer(app, host, gateway=interception, log=_print_line)
     warn_if_reachable(host)
     try:
         with interception or nullcontext():
             server.start()
             if services.console is not None:
-                print(f"mockserver: console {services.console.link(server.url)}", file=sys.stderr, flush=True)
+                _print_line(f"console {services.console.link(server.url)}")
             variables = {} if interception is None else interception.client_variables(server.url)
             base_url = server.url + services.default_session.profile.base_path
             try:
@@ -206,6 +206,10 @@ def _run_against_mock(
                 server.stop()
     except MockServerError as error:
         exit_with_error(str(error), 2)
+
+
+def _print_line(line: str) -> None:
+    print(f"mockserver: {line}", file=sys.stderr, flush=True)
 
 
 def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:

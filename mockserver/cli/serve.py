@@ -529,7 +529,8 @@ def _run_server(
             app = MeasuredApp(app, services)
         app, on_tick = allow_origins(app, services.hosts), _exchange_reloader(services)
         try:
-            run_forever(app, listeners, on_start, on_tick, partial(_end_services, services), install_stop)
+            on_stop, log = partial(_end_services, services), services.access_log.add
+            run_forever(app, listeners, on_start, on_tick, on_stop, install_stop, log=log)
         finally:
             services.access_log.close()
 

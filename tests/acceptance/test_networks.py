@@ -70,6 +70,33 @@ def test_it_prints_its_addresses_and_a_warning(start_server: StartServer) -> Non
             assert f"http://{address}:{server.address[1]}" in server.stdout_text
 
 
+def test_it_logs_clients_that_cannot_read_its_refusal(start_server: StartServer) -> None:
+    server = start_server()
+    for _ in range(2):
+        with pytest.raises(httpx.ConnectError, match="SSL"):
+            httpx.get(server.root_url.replace("http:", "https:"), trust_env=False)
+        with socket.create_connection(server.address, timeout=60) as client:
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+            assert client.recv(4096).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert server.create("Hello!").status_code == 200
+    tls, http2, _ = server.log_lines(3)
+    assert tls.endswith(
+        " refused a connection: A TLS handshake arrived, but this port speaks plain HTTP:"
+        " begin the base URL with http://."
+    )
+    assert http2.endswith(" refused a connection: A client began with HTTP/2, but this port speaks HTTP/1.1.")
+
+
+@pytest.mark.slow
+def test_run_shows_that_its_command_uses_https(tmp_path: Path) -> None:
+    program = (
+        "import os, urllib.request as r; r.urlopen(os.environ['OPENAI_BASE_URL'].replace('http', 'https'))"
+    )
+    done = run_command(tmp_path, "run", "--", sys.executable, "-c", program)
+    assert done.returncode == 1
+    assert "mockserver: refused a connection: A TLS handshake arrived" in done.stderr
+
+
 def test_a_suffix_lets_the_names_of_a_cluster_in(start_server: StartServer) -> None:
     server = start_server("--allow-host", "*.svc.cluster.local")
     assert status_with_host(server, "mock.ci.svc.cluster.local:8080", "/openapi.json") == 200

@@ -42,11 +42,16 @@ class ThreadedServer:
         grace_seconds: float = 0.5,
         on_tick: Callable[[], None] | None = None,
         gateway: Gateway | None = None,
+        log: Callable[[str], None] | None = None,
     ) -> None:
-        """`on_tick` runs in the thread about once a second; `gateway` decides about tunnels."""
+        """`on_tick` runs in the thread about once a second; `gateway` decides about tunnels.
+
+        `log` gets, in the thread, lines about connections that bring no request.
+        """
         self._app = app
         self._gateway = gateway
         self._on_tick = on_tick
+        self._log = log
         self._address = (host, port)
         self._grace_seconds = grace_seconds
         self._ready = threading.Event()
@@ -120,7 +125,7 @@ class ThreadedServer:
     async def _main(self, listeners: list[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
         self._server = UvicornServer(
-            self._app, self._grace_seconds, self._ready.set, self._on_tick, self._gateway
+            self._app, self._grace_seconds, self._ready.set, self._on_tick, self._gateway, self._log
         )
         try:
             await self._server.serve(sockets=listeners)

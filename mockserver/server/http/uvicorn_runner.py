@@ -110,6 +110,15 @@ _PIECES_AT_ONCE = 16
 #: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
+#: How clients of other protocols begin, and what is wrong. They cannot read the reply, so it is logged too.
+_OTHER_PROTOCOLS = {
+    b"\x16": "A TLS handshake arrived, but this port speaks plain HTTP: begin the base URL with http://.",
+    b"PRI * HTTP/2": "A client began with HTTP/2, but this port speaks HTTP/1.1.",
+}
+
+#: Seconds between two log lines about the same protocol.
+_PROTOCOL_LOG_INTERVAL_SECONDS = 60.0
+
 #: Statuses of replies without a body.
 _BODILESS_STATUSES = frozenset({204, 304})
 
@@ -320,6 +329,20 @@ def _frame_chunks(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield pending + b"0\r\n\r\n"
 
 
+class _ProtocolLog:
+    """Logs that clients speak another protocol, once in a while: each of their attempts says the same."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._logged_at: dict[str, float] = {}
+
+    def add(self, problem: str) -> None:
+        now, before = monotonic(), self._logged_at.get(problem)
+        if before is None or now - before >= _PROTOCOL_LOG_INTERVAL_SECONDS:
+            self._logged_at[problem] = now
+            self._log(f"refused a connection: {problem}")
+
+
 class _Trailers:
     """Takes the header fields after a body in place of the request's headers, and keeps none."""
 
@@ -371,11 +394,13 @@ class _HttpConnection(HttpToolsProtocol):
         *arguments: Any,
         gateway: Gateway | None = None,
         direct_replies: DirectReplies | None = None,
+        protocol_log: _ProtocolLog | None = None,
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
         self._gateway = gateway
         self._direct_replies = direct_replies
+        self._protocol_log = protocol_log
         # uvicorn's own loggers would print clients' URLs in the host program's log.
         self.logger = _LOGGER
         self.access_log = False
@@ -484,7 +509,7 @@ class _HttpConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
-            self._reject(400, "The request is not HTTP/1.1.")
+            self._reject_bytes(bytes(data))
             return False
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(memoryview(data)[upgrade.args[0] :])
@@ -493,6 +518,15 @@ class _HttpConnection(HttpToolsProtocol):
             part = "head is" if self._reads_head else "trailers are"
             self._reject(431, f"The request's {part} longer than {MAX_HEAD_BYTES} bytes.")
         return not self.transport.is_closing()
+
+    def _reject_bytes(self, data: bytes) -> None:
+        """Answer bytes that are not HTTP/1.1."""
+        latest: RequestResponseCycle | None = self.cycle
+        protocols = _OTHER_PROTOCOLS if latest is None else {}
+        problem = next((each for beginning, each in protocols.items() if data.startswith(beginning)), "")
+        if problem and self._protocol_log is not None:
+            self._protocol_log.add(problem)
+        self._reject(400, problem or "The request is not HTTP/1.1.")
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
         """Read the request again, without its `upgrade` header; `rest` follows its head."""
@@ -762,10 +796,15 @@ class UvicornServer(uvicorn.Server):
         on_start: Callable[[], None],
         on_tick: Callable[[], None] | None = None,
         gateway: Gateway | None = None,
+        log: Callable[[str], None] | None = None,
     ) -> None:
-        """`gateway` decides about tunnels; None: there are none."""
-        direct_replies = getattr(app, "direct_replies", None)
-        new_connection: Any = partial(_HttpConnection, gateway=gateway, direct_replies=direct_replies)
+        """`gateway` decides about tunnels; None: there are none. `log` gets lines about what is no request."""
+        new_connection: Any = partial(
+            _HttpConnection,
+            gateway=gateway,
+            direct_replies=getattr(app, "direct_replies", None),
+            protocol_log=None if log is None else _ProtocolLog(log),
+        )
         config = uvicorn.Config(
             app,
             http=new_connection,
@@ -849,11 +888,14 @@ def run_forever(
     on_tick: Callable[[], None] | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
     install_stop: Callable[[Callable[[], None]], None] | None = None,
+    *,
+    log: Callable[[str], None] | None = None,
 ) -> None:
     """Serve in the foreground until a signal to stop; a second one aborts open connections.
 
     `on_tick` runs about once a second, `on_stop` at the end. What is printed meanwhile waits for no reader.
     `install_stop` gets, in the event loop, the function that these signals call, if something else is to call it.
+    `log` gets lines about connections that bring no request.
     """
 
     def announce() -> None:
@@ -861,7 +903,7 @@ def run_forever(
         require_written(sys.stdout)  # nobody could know the address
 
     async def main() -> None:
-        server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, announce, on_tick)
+        server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, announce, on_tick, log=log)
         (install_stop or _install_signal_handlers)(server.stop)
         try:
             await server.serve(sockets=[*listeners])
