@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -321,6 +322,120 @@ def test_an_sqlite_store_drops_the_oldest_and_the_expired(tmp_path: Path) -> Non
         assert await store.get("s", "r725") is not None
         for index in range(256):
             await store.put(record(f"x{index}", expires_at=6e9))
+
+    run(store, scenario)
+
+
+def open_database(path: Path) -> closing[sqlite3.Connection]:
+    """A connection of another program to the file of a store."""
+    return closing(sqlite3.connect(path, isolation_level=None))
+
+
+def test_an_sqlite_store_waits_beside_the_event_loop_while_another_server_writes(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+
+    async def scenario() -> None:
+        await store.put(record("a"))
+        with open_database(tmp_path / "store") as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = [asyncio.create_task(store.put(record(name))) for name in "bcd"]
+            await asyncio.sleep(0.01)
+            assert not any(each.done() for each in waiting)
+            assert await store.get("s", "a") == record("a")
+            other.execute("COMMIT")
+            await asyncio.gather(*waiting)
+        for name in "bcd":
+            assert await store.get("s", name) == record(name)
+
+    run(store, scenario)
+
+
+_WRITE_AND_HANG = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("DELETE FROM responses")
+print("writes", flush=True)
+time.sleep(600)
+"""
+
+
+def test_an_sqlite_store_goes_on_when_a_server_that_writes_is_killed(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+
+    async def scenario() -> None:
+        await store.put(record("a"))
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _WRITE_AND_HANG, tmp_path / "store", stdout=asyncio.subprocess.PIPE
+        )
+        assert other.stdout is not None
+        assert await other.stdout.readline() == b"writes\n"
+        waiting = asyncio.create_task(store.put(record("b")))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        other.kill()
+        await waiting
+        await other.communicate()
+        assert await store.get("s", "a") == record("a")
+        assert await store.get("s", "b") == record("b")
+
+    run(store, scenario)
+
+
+def test_a_write_of_an_sqlite_store_that_fails_leaves_those_beside_it(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+
+    def refuse(_: Conversation) -> Conversation:
+        raise ApiError(413, "TooLarge", "too large")
+
+    async def scenario() -> None:
+        await store.put_conversation(Conversation("c", "s", 0.0, b"{}"))
+        with open_database(tmp_path / "store") as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.gather(
+                store.put(record("a")),
+                store.update_conversation("s", "c", refuse),
+                store.append_to_conversation("s", "c", with_item("i")),
+                return_exceptions=True,
+            )
+            await asyncio.sleep(0.01)
+            other.execute("COMMIT")
+            assert [type(each) for each in await waiting] == [type(None), ApiError, Conversation]
+        assert await store.get("s", "a") == record("a")
+        found = await store.get_conversation("s", "c")
+        assert found is not None
+        assert [item.id for item in found.items] == ["i"]
+
+    run(store, scenario)
+
+
+def test_the_log_of_an_sqlite_store_that_is_always_read_begins_again(tmp_path: Path) -> None:
+    """Somebody reads at each moment, as with several busy servers; SQLite alone would let the log grow forever."""
+    file, link = tmp_path / "100% #1", tmp_path / "link"
+    link.symlink_to(file)
+    store = open_shared_store(f"sqlite:{link}")
+
+    async def read_all_the_time(one: sqlite3.Connection, two: sqlite3.Connection) -> None:
+        while True:
+            two.execute("BEGIN")
+            two.execute("SELECT count(*) FROM checks").fetchone()
+            if one.in_transaction:
+                one.execute("COMMIT")
+            one, two = two, one
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        await store.ready()
+        with open_database(file) as one, open_database(file) as two:
+            readers = asyncio.create_task(read_all_the_time(one, two))
+            size = largest = 0
+            while size == largest < 100_000_000:
+                await store.put(record("a", response_body=bytes(100_000)))
+                size = (tmp_path / "100% #1-wal").stat().st_size
+                largest = max(size, largest)
+                await asyncio.sleep(0)
+            readers.cancel()
+        assert size < largest
 
     run(store, scenario)
 
