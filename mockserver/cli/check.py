@@ -10,13 +10,11 @@ from mockserver.cli.check_runner import KINDS, run_check
 from mockserver.cli.name_completions import (
     complete_files,
     complete_profiles,
-    complete_report_targets,
     complete_rules,
 )
-from mockserver.cli.options import Choice, mask_option, option
+from mockserver.cli.options import Choice, finding_options, mask_option, option
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.contract.files import AUTO
-from mockserver.contract.findings import Severity
 
 __all__ = ["check"]
 
@@ -37,19 +35,7 @@ __all__ = ["check"]
     default="text",
     help="The format of the output.",
 )
-@option(
-    "--report",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    shell_complete=complete_report_targets,
-    help="Also write a report to a file. Can be repeated.",
-)
-@option(
-    "--fail-on",
-    type=Choice([each.value for each in Severity]),
-    default="error",
-    help="The lowest severity that makes the exit status 1.",
-)
+@finding_options
 @option(
     "--ignore",
     multiple=True,

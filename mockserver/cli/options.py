@@ -20,11 +20,15 @@ __all__ = [
     "FiniteRange",
     "IntegerRange",
     "connection_options",
+    "finding_options",
     "given_masks",
+    "key_options",
     "mask_option",
     "max_body_option",
     "network_options",
     "option",
+    "port_and_url_file_options",
+    "read_only_console_option",
     "upstream_options",
 ]
 
@@ -181,6 +185,63 @@ def upstream_options(command: _Command) -> _Command:
     for each in reversed(options):
         command = each(command)
     return command
+
+
+def finding_options(command: _Command) -> _Command:
+    """The options of where findings are reported, and of which make a command fail."""
+    from mockserver.cli.name_completions import complete_report_targets
+    from mockserver.contract.findings import Severity
+
+    report = option(
+        "--report",
+        multiple=True,
+        metavar="FORMAT=FILE",
+        shell_complete=complete_report_targets,
+        help="Also write a report to a file. Can be repeated.",
+    )
+    fail_on = option(
+        "--fail-on",
+        type=Choice([each.value for each in Severity]),
+        default="error",
+        help="The lowest severity that makes the exit status 1.",
+    )
+    return report(fail_on(command))
+
+
+#: `--console`, of the servers whose replies it cannot change.
+read_only_console_option = option(
+    "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
+)
+
+
+def key_options(command: _Command) -> _Command:
+    """The options of which keys a server accepts."""
+    key = option(
+        "--api-key",
+        multiple=True,
+        show_default=False,
+        help="An API key to accept; default: any key. Can be repeated.",
+    )
+    variable = option(
+        "--api-key-env",
+        multiple=True,
+        metavar="NAME",
+        help="An environment variable with an API key to accept.",
+    )
+    return key(variable(command))
+
+
+def port_and_url_file_options(command: _Command) -> _Command:
+    """The options of a server's port, and of how a program learns it."""
+    port = option(
+        "--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: any free port."
+    )
+    url_file = option(
+        "--url-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the base URL to this file once the server runs.",
+    )
+    return port(url_file(command))
 
 
 def network_options(command: _Command) -> _Command:

@@ -28,11 +28,12 @@ from mockserver.cli.listener import (
 from mockserver.cli.name_completions import complete_profiles
 from mockserver.cli.options import (
     Choice,
-    IntegerRange,
     mask_option,
     max_body_option,
     network_options,
     option,
+    port_and_url_file_options,
+    read_only_console_option,
     upstream_options,
 )
 from mockserver.cli.output.capture_log import CaptureLog
@@ -76,10 +77,7 @@ _NEVER = "never"
     help="Folder for the recordings.",
 )
 @network_options
-@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: a free one.")
-@option(
-    "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
-)
+@port_and_url_file_options
 @option(
     "--profile",
     default=AUTO,
@@ -103,9 +101,7 @@ _NEVER = "never"
     is_flag=True,
     help="Record 401, 403, rate limits and 5xx even beside a good recording of the request.",
 )
-@option(
-    "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
-)
+@read_only_console_option
 @option("--quiet", is_flag=True, help="Print no line for each request.")
 def record(upstream: str, out: Path, port: int, url_file: Path | None, **options: Any) -> None:
     """Forward requests to an endpoint, check both directions, and save them as recordings.
@@ -155,7 +151,8 @@ def _run_recorder(
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
     path = urlsplit(endpoint.base_url).path
     summary = CaptureLog(folder, quiet=options["quiet"])
-    relay, recorder = _build_relay(endpoint, profile, folder, keys, summary, options)
+    relay = _build_relay(endpoint, profile, keys, options)
+    recorder = relay.listener = _build_recorder(endpoint, profile, folder, keys, summary, options)
     create_folder(folder)
     relay.warm_up()
     # The recorder checks replies in a thread of its own; a short interval keeps the relay responsive.
@@ -196,9 +193,8 @@ def _show_in_console(recorder: Recorder, relay: Relay) -> None:
     loop = asyncio.get_running_loop()
 
     def add_entry(entry: Entry) -> None:
-        with contextlib.suppress(
-            RuntimeError
-        ):  # the server has stopped, and the last replies are being checked
+        # RuntimeError: the server has stopped, and the last replies are being checked.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(relay.journal.add, entry)
 
     recorder.on_entry = add_entry
@@ -225,17 +221,11 @@ def _exit_status(capture_log: CaptureLog, fail_on: str) -> int:
 
 
 def _build_relay(
-    endpoint: Endpoint,
-    profile: Profile,
-    folder: Path,
-    keys: tuple[str, ...],
-    capture_log: CaptureLog,
-    options: dict[str, Any],
-) -> tuple[Relay, Recorder]:
-    """The relay and its recorder. Raises ConfigurationError."""
+    endpoint: Endpoint, profile: Profile, keys: tuple[str, ...], options: dict[str, Any]
+) -> Relay:
+    """The server that forwards requests; the recorder checks them. Raises ConfigurationError."""
     from mockserver.live.client import Timeouts
     from mockserver.live.relay import Relay, RelayOptions
-    from mockserver.recordings.recorder import Recorder, RecorderOptions
     from mockserver.server.state.journal import Journal
 
     relay_options = RelayOptions(
@@ -248,7 +238,7 @@ def _build_relay(
         check_traffic=False,
         budget_options=BUDGET_OPTIONS,
     )
-    relay = Relay(
+    return Relay(
         endpoint,
         profile,
         keys,
@@ -258,20 +248,29 @@ def _build_relay(
         options=relay_options,
         hosts=options["hosts"],
     )
+
+
+def _build_recorder(
+    endpoint: Endpoint,
+    profile: Profile,
+    folder: Path,
+    keys: tuple[str, ...],
+    capture_log: CaptureLog,
+    options: dict[str, Any],
+) -> Recorder:
+    from mockserver.recordings.recorder import Recorder, RecorderOptions
+
     secrets = keys if endpoint.api_key else ()
-    recorder_options = RecorderOptions(
-        configured_masks().as_options, secrets, options["is_detected"], options["record_errors"]
-    )
-    recorder = Recorder(
+    return Recorder(
         folder,
         endpoint.base_url,
         profile,
-        recorder_options,
+        RecorderOptions(
+            configured_masks().as_options, secrets, options["is_detected"], options["record_errors"]
+        ),
         capture_log.add,
         lambda choice: capture_log.write(f"mockserver: profile {choice.profile}, {choice.reason}\n"),
     )
-    relay.listener = recorder
-    return relay, recorder
 
 
 def _banner(

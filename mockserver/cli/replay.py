@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockserver.cli.credentials import read_api_keys
 from mockserver.cli.errors import exit_with_problems, problem_lines
 from mockserver.cli.listener import (
     allowed_hosts,
@@ -21,9 +22,17 @@ from mockserver.cli.listener import (
     write_url_file,
 )
 from mockserver.cli.name_completions import complete_profiles
-from mockserver.cli.options import IntegerRange, mask_option, max_body_option, network_options, option
+from mockserver.cli.options import (
+    IntegerRange,
+    key_options,
+    mask_option,
+    max_body_option,
+    network_options,
+    option,
+    port_and_url_file_options,
+    read_only_console_option,
+)
 from mockserver.cli.output.terminal import with_progress
-from mockserver.cli.serve import read_api_keys
 from mockserver.errors import MockServerError
 from mockserver.network import no_proxy_exports
 from mockserver.profiles import load_profile, resolve_profile_name
@@ -32,10 +41,13 @@ from mockserver.wire.masks import configured_masks
 from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import socket
+    from collections.abc import Mapping, Sequence
 
     from mockserver.exchanges import Exchange
     from mockserver.profiles import Profile
+    from mockserver.recordings.playback_queue import PlaybackQueue
+    from mockserver.recordings.replay import RecordingPlayer
 
 __all__ = ["replay"]
 
@@ -46,19 +58,8 @@ AUTO = "auto"
 @click.argument("recordings", type=click.Path(exists=True, path_type=Path), metavar="DIR")
 @option("--speed", default="instant", help="realtime, instant, or a factor: 2x is twice as fast as recorded.")
 @network_options
-@option(
-    "--api-key",
-    multiple=True,
-    show_default=False,
-    help="An API key to accept; default: any key. Can be repeated.",
-)
-@option(
-    "--api-key-env", multiple=True, metavar="NAME", help="An environment variable with an API key to accept."
-)
-@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: a free one.")
-@option(
-    "--url-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base URL to this file."
-)
+@key_options
+@port_and_url_file_options
 @option(
     "--profile",
     default=AUTO,
@@ -69,80 +70,31 @@ AUTO = "auto"
 @option("--max-age", default=30, type=IntegerRange(0), metavar="DAYS", help="Warn about older recordings.")
 @mask_option
 @max_body_option
-@option(
-    "--console", is_flag=True, help="Serve a page that shows each request as it arrives; prints its link."
-)
+@read_only_console_option
 @option("--quiet", is_flag=True, help="Print no line for each request.")
-def replay(recordings: Path, port: int, url_file: Path | None, quiet: bool, **options: Any) -> None:
+def replay(recordings: Path, port: int, url_file: Path | None, **options: Any) -> None:
     """Serve recordings with the same bytes, at once or at the recorded pace.
 
     DIR is a folder that `mockserver record` wrote, or one of its files. The n-th occurrence of a request gets
     its n-th recording. A request that was not recorded gets an error that names the nearest recording. Any
     API key is accepted unless you name one.
     """
-    from mockserver.recordings.playback_queue import PlaybackQueue
     from mockserver.recordings.recording_folder import load_recordings
-    from mockserver.recordings.recording_warnings import recording_warnings
-    from mockserver.recordings.replay import RecordingPlayer, ReplayApp, client_base_paths, parse_speed
-    from mockserver.server.access import ApiKeys
-    from mockserver.server.http.access_log import AccessLog, open_access_log
-    from mockserver.server.http.background_stream import write_or_give_up
-    from mockserver.server.http.cors import allow_origins
-    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
-    from mockserver.server.state.journal import Journal
 
     try:
         keys = read_api_keys(options["api_key"], options["api_key_env"])
         require_key(options["host"], has_key=bool(keys), remedy="add --api-key or --api-key-env")
-        hosts = allowed_hosts(options, is_controllable=options["console"])
+        options["hosts"] = allowed_hosts(options, is_controllable=options["console"])
+        options["max_body"] = parse_body_size(options["max_body"])
         exchanges = load_recordings(recordings, partial(with_progress, verb="reading"))
         profile = _choose_profile(exchanges, options["profile"])
-        max_body = parse_body_size(options["max_body"])
-        player = RecordingPlayer(
-            PlaybackQueue(exchanges, once=options["once"], masks=configured_masks()),
-            parse_speed(options["speed"]),
-        )
+        player = _build_player(exchanges, options)
     except MockServerError as error:
         exit_with_problems(problem_lines(error), 2)
     require_writable_url_file(url_file)
-    for line in recording_warnings(exchanges, profile.name, options["max_age"]):
-        print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)
-    description = f"{len(exchanges)} recordings ({options['speed']}), profile {profile.name}"
-    base_paths = client_base_paths(exchanges, profile)
-    journal, access_log = Journal(), AccessLog() if quiet else open_access_log(sys.stderr)
-    app: Any = ReplayApp(
-        player,
-        profile,
-        base_paths,
-        journal,
-        keys=ApiKeys(keys),
-        hosts=hosts,
-        on_entry=access_log.add,
-        max_body=max_body,
-    )
-    if options["console"]:
-        from mockserver.server.console.observed_app import ObservedApp
-
-        app = ObservedApp(app, journal, profile, hosts)
-    listeners = open_listeners(options["host"], port)
-
-    def announce() -> None:
-        url = listener_url(listeners[0])
-        notes = other_url_notes(listeners)
-        if options["console"]:
-            notes.append(f"console    {app.access.link(url)}")
-        print(_banner(url + base_paths[0], description, notes, accepts_any_key=not keys), flush=True)
-        if url_file is not None:
-            write_url_file(url_file, url + base_paths[0])
-
-    try:
-        run_forever(allow_origins(app, hosts), listeners, announce, log=access_log.add)
-    finally:
-        access_log.close()
-    if unplayed := len(player.queue.unplayed):
-        write_or_give_up(
-            sys.stderr, f"mockserver: {unplayed} of {len(exchanges)} recordings were not played\n"
-        )
+    _print_warnings(exchanges, profile, options["max_age"])
+    _run_replay(player, profile, keys, open_listeners(options["host"], port), url_file, options)
+    _report_unplayed(player.queue)
 
 
 def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
@@ -151,6 +103,79 @@ def _choose_profile(recordings: Sequence[Exchange], option: str) -> Profile:
         return load_profile(resolve_profile_name(option))
     counts = Counter(each.profile for each in recordings if each.profile)
     return load_profile(counts.most_common(1)[0][0]) if counts else load_profile()
+
+
+def _build_player(recordings: Sequence[Exchange], options: Mapping[str, Any]) -> RecordingPlayer:
+    from mockserver.recordings.playback_queue import PlaybackQueue
+    from mockserver.recordings.replay import RecordingPlayer, parse_speed
+
+    queue = PlaybackQueue(recordings, once=options["once"], masks=configured_masks())
+    return RecordingPlayer(queue, parse_speed(options["speed"]))
+
+
+def _print_warnings(recordings: Sequence[Exchange], profile: Profile, max_age: int) -> None:
+    from mockserver.recordings.recording_warnings import recording_warnings
+
+    for line in recording_warnings(recordings, profile.name, max_age):
+        print(f"mockserver: warning: {escape_unprintable(line)}", file=sys.stderr, flush=True)
+
+
+def _run_replay(
+    player: RecordingPlayer,
+    profile: Profile,
+    keys: tuple[str, ...],
+    listeners: Sequence[socket.socket],
+    url_file: Path | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Serve until a signal."""
+    from mockserver.recordings.replay import ReplayApp, client_base_paths
+    from mockserver.server.access import ApiKeys
+    from mockserver.server.http.access_log import AccessLog, open_access_log
+    from mockserver.server.http.cors import allow_origins
+    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+    from mockserver.server.state.journal import Journal
+
+    recordings, hosts = player.queue.recordings, options["hosts"]
+    base_paths = client_base_paths(recordings, profile)
+    journal, access_log = Journal(), AccessLog() if options["quiet"] else open_access_log(sys.stderr)
+    app: Any = ReplayApp(
+        player,
+        profile,
+        base_paths,
+        journal,
+        keys=ApiKeys(keys),
+        hosts=hosts,
+        on_entry=access_log.add,
+        max_body=options["max_body"],
+    )
+    if options["console"]:
+        from mockserver.server.console.observed_app import ObservedApp
+
+        app = ObservedApp(app, journal, profile, hosts)
+
+    def announce() -> None:
+        url, notes = listener_url(listeners[0]), other_url_notes(listeners)
+        if options["console"]:
+            notes.append(f"console    {app.access.link(url)}")
+        description = f"{len(recordings)} recordings ({options['speed']}), profile {profile.name}"
+        print(_banner(url + base_paths[0], description, notes, accepts_any_key=not keys), flush=True)
+        if url_file is not None:
+            write_url_file(url_file, url + base_paths[0])
+
+    try:
+        run_forever(allow_origins(app, hosts), listeners, announce, log=access_log.add)
+    finally:
+        access_log.close()
+
+
+def _report_unplayed(queue: PlaybackQueue) -> None:
+    """Print how many recordings were not played, if there are any."""
+    from mockserver.server.http.background_stream import write_or_give_up
+
+    if count := len(queue.unplayed):
+        line = f"mockserver: {count} of {len(queue.recordings)} recordings were not played\n"
+        write_or_give_up(sys.stderr, line)
 
 
 def _banner(base_url: str, description: str, notes: Sequence[str], *, accepts_any_key: bool) -> str:

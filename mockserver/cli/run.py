@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,19 @@ import click
 from click.core import ParameterSource
 
 from mockserver.cli.check_runner import parse_report_target, require_known_rules
+from mockserver.cli.credentials import new_api_key, read_api_keys
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.listener import warn_if_reachable
-from mockserver.cli.name_completions import complete_report_targets, complete_rules
+from mockserver.cli.name_completions import complete_rules
 from mockserver.cli.option_sections import SectionedCommand
-from mockserver.cli.options import Choice, option
+from mockserver.cli.options import finding_options, option
 from mockserver.cli.output.checked_input import failing_severities
-from mockserver.cli.output.report_files import require_writable_reports
+from mockserver.cli.output.report_files import replace_report, require_writable_reports
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.output.terminal import colour_report
-from mockserver.cli.serve import build_services, new_api_key, read_api_keys, serve
-from mockserver.contract.findings import Severity
+from mockserver.cli.serve import serve
+from mockserver.cli.services import build_services
 from mockserver.contract.rules import load_conduct_rules
 from mockserver.errors import ConfigurationError, MockServerError
 from mockserver.network import is_loopback
@@ -78,19 +79,7 @@ _EXCLUDED_SERVE_OPTIONS = {
     show_default=False,
     help="Let the command reach this host, or *.SUFFIX, with --intercept. Can be repeated.",
 )
-@option(
-    "--report",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    shell_complete=complete_report_targets,
-    help="Also write a report to a file. Can be repeated.",
-)
-@option(
-    "--fail-on",
-    type=Choice([each.value for each in Severity]),
-    default="error",
-    help="The lowest severity that makes the exit status 1.",
-)
+@finding_options
 @option(
     "--ignore",
     multiple=True,
@@ -123,15 +112,13 @@ def run(
     targets = [parse_report_target(each) for each in report]
     require_writable_reports(targets)
     try:
-        keys = read_api_keys(settings["api_key"], settings["api_key_env"])
-        key = keys[0] if keys else new_api_key()
-        accepts_any = is_loopback(settings["host"]) and not settings["fallback"]
-        accepted = keys if keys or accepts_any else (key,)
-        services, interception = _build_services(accepted, settings)
+        key, accepted_keys = _choose_keys(settings)
+        services, interception = _build_services(accepted_keys, settings)
     except MockServerError as error:
         exit_with_problems(problem_lines(error), 2)
+    profile = services.default_session.profile.name
     collector = services.access_log = RequestCollector(
-        services.default_session.profile.name,
+        profile,
         ignore,
         keep_exchanges=any(name == "html" for name, _ in targets),
         intercepts=interception is not None,
@@ -142,17 +129,20 @@ def run(
     summary = collector.summary()
     failing = failing_severities(fail_on)
     sys.stderr.write(colour_report(summary.to_text(REPORT_FORMATS["text"], failing), sys.stderr))
-    for name, target in targets:
-        try:
-            summary.write_report(
-                name, target, failing, services.default_session.profile.name, " ".join(command)
-            )
-        except OSError as error:
-            exit_with_error(f"cannot write {target}: {error.strerror or error}", status or 2)
+    for form, target in targets:
+        replace_report(target, summary.to_report(form, failing, profile, " ".join(command)), status or 2)
     raise SystemExit(status or int(not summary.request_count or summary.has_findings(failing)))
 
 
 run.params += [each for each in serve.params if each.name not in _EXCLUDED_SERVE_OPTIONS]
+
+
+def _choose_keys(settings: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The key of the command, and all keys to accept; none: any key. Raises ConfigurationError."""
+    keys = read_api_keys(settings["api_key"], settings["api_key_env"])
+    key = keys[0] if keys else new_api_key()
+    accepts_any = is_loopback(settings["host"]) and not settings["fallback"]
+    return key, keys if keys or accepts_any else (key,)
 
 
 def _build_services(keys: tuple[str, ...], settings: dict[str, Any]) -> tuple[Services, Interception | None]:

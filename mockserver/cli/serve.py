@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
+from mockserver.cli.credentials import admin_token_source, new_api_key, read_api_keys
+from mockserver.cli.errors import exit_with_problems, problem_lines
 from mockserver.cli.garbage_collection import paused_collection
 from mockserver.cli.listener import (
-    allowed_hosts,
     open_listeners,
     other_url_notes,
     require_key,
@@ -32,57 +31,42 @@ from mockserver.cli.option_sections import SectionedCommand
 from mockserver.cli.options import (
     Choice,
     IntegerRange,
+    key_options,
     mask_option,
     max_body_option,
     network_options,
     option,
+    port_and_url_file_options,
     upstream_options,
 )
+from mockserver.cli.services import build_services, choose_log_format
 from mockserver.cli.shared_state import (
     MAX_WORKERS,
     choose_store,
     choose_worker_count,
-    open_checked_store,
     removed_by_last_worker,
-    require_shareable,
     share_metrics,
-    shares_store,
     store_lines,
 )
-from mockserver.cli.upstream import build_fallback
-from mockserver.errors import ConfigurationError, MockServerError
+from mockserver.errors import MockServerError
 from mockserver.network import no_proxy_exports
-from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
-from mockserver.regular_files import read_named_file
-from mockserver.replies.token_counts import TOKEN_COUNTS, use_token_counts
-from mockserver.settings import parse_body_size
+from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.replies.token_counts import TOKEN_COUNTS
 
 if TYPE_CHECKING:
     import socket
 
     from starlette.types import ASGIApp
 
-    from mockserver.server.console import ConsoleAccess
-    from mockserver.server.http.access_log import LogFormat
     from mockserver.server.http.services import Services
     from mockserver.server.http.workers import InstallStop
-    from mockserver.server.state.sessions import Session
-    from mockserver.server.state.store import Store
 
-__all__ = ["build_services", "new_api_key", "read_api_keys", "serve"]
-
-#: Characters of an admin token.
-_MIN_TOKEN_LENGTH = 8
+__all__ = ["serve"]
 
 
 @click.command(cls=SectionedCommand)
 @network_options
-@option("--port", default=8080, type=IntegerRange(0, 65535), help="Port to listen on; 0: any free port.")
-@option(
-    "--url-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the base URL to this file once the server runs.",
-)
+@port_and_url_file_options
 @option(
     "--profile",
     default=DEFAULT_PROFILE,
@@ -92,15 +76,7 @@ _MIN_TOKEN_LENGTH = 8
 @option(
     "--rendering", default="wire", help="wire: as the service sends it; documented: as its guide prints it."
 )
-@option(
-    "--api-key",
-    multiple=True,
-    show_default=False,
-    help="An API key to accept; default: any key. Can be repeated.",
-)
-@option(
-    "--api-key-env", multiple=True, metavar="NAME", help="An environment variable with an API key to accept."
-)
+@key_options
 @option(
     "--model",
     multiple=True,
@@ -295,16 +271,12 @@ def serve(
         lines = store_lines(store, settings["workers"], is_temporary=settings["store"] is None)
         try:
             options = {**settings, "quiet": quiet, "temporary_folders": temporary_folders}
-            status = _run_server(services, listeners, url_file, options, lines)
+            announce = partial(_announce, services, listeners, url_file, options, lines)
+            status = _run_server(services, listeners, options, announce)
         finally:
             write_reports()
     if status:
         raise SystemExit(status)
-
-
-def new_api_key() -> str:
-    """A key for clients of a server that must not accept every key."""
-    return f"sk-mock-{token_hex(12)}"
 
 
 def _parse_report_targets(options: tuple[str, ...]) -> list[tuple[str, Path]]:
@@ -323,6 +295,7 @@ def _collect_reports(services: Services, targets: list[tuple[str, Path]]) -> Cal
     if not targets:
         return lambda: None
     from mockserver.cli.output.checked_input import failing_severities
+    from mockserver.cli.output.report_files import replace_report
     from mockserver.cli.output.request_summary import RequestCollector
 
     profile = services.default_session.profile.name
@@ -333,190 +306,21 @@ def _collect_reports(services: Services, targets: list[tuple[str, Path]]) -> Cal
 
     def write_reports() -> None:
         summary = collector.summary()
-        for name, target in targets:
-            try:
-                summary.write_report(name, target, failing_severities("error"), profile, "mockserver serve")
-            except OSError as error:
-                exit_with_error(f"cannot write {target}: {error.strerror or error}", 2)
+        for form, target in targets:
+            text = summary.to_report(form, failing_severities("error"), profile, "mockserver serve")
+            replace_report(target, text)
 
     return write_reports
-
-
-def read_api_keys(literal_keys: tuple[str, ...], variables: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of `--api-key` and `--api-key-env`; ConfigurationError if one is unusable."""
-    for name in variables:
-        if not os.environ.get(name):
-            raise ConfigurationError(f"--api-key-env {name}: the variable is not set")
-    keys = (*literal_keys, *[os.environ[name] for name in variables])
-    if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
-        raise ConfigurationError("an API key must be printable ASCII without spaces")
-    return keys
-
-
-def _admin_token(settings: Mapping[str, Any]) -> str:
-    """Return the token of the admin API; "": there is none. ConfigurationError if it is unusable."""
-    variable, file = settings.get("admin_token_env"), settings.get("admin_token_file")
-    if variable and file:
-        raise ConfigurationError("use --admin-token-env or --admin-token-file, not both")
-    if variable:
-        if not os.environ.get(variable):
-            raise ConfigurationError(f"--admin-token-env {variable}: the variable is not set")
-        return _require_token(os.environ[variable], f"--admin-token-env {variable}")
-    if file:
-        try:
-            return _require_token(read_named_file(file).decode().strip(), f"--admin-token-file {file}")
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"--admin-token-file {file}: not a text") from None
-    return token_urlsafe(24) if settings.get("admin") else ""
-
-
-def _require_token(token: str, source: str) -> str:
-    if len(token) < _MIN_TOKEN_LENGTH or not (token.isascii() and token.isprintable() and " " not in token):
-        raise ConfigurationError(
-            f"{source}: the token needs at least {_MIN_TOKEN_LENGTH} characters of printable ASCII without spaces"
-        )
-    return token
-
-
-def _exchange_reloader(services: Services) -> Callable[[], None] | None:
-    """A function that reloads changed exchange files and logs it."""
-    folder = services.exchange_folder
-    if folder is None:
-        return None
-
-    from mockserver.server.stubs.exchange_folder import ExchangeReloader
-
-    sessions = services.sessions
-
-    prepare, use = sessions.prepare_exchanges, sessions.use_prepared_exchanges
-    return ExchangeReloader(folder, prepare, use, services.access_log.add).start
-
-
-def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Services:
-    """Build the services that the options of `serve` describe; MockServerError if an option is unusable."""
-    from mockserver.server.access import ApiKeys
-    from mockserver.server.http.access_log import AccessLog, open_access_log
-    from mockserver.server.http.services import Services
-    from mockserver.server.state.journal import DisabledJournal
-    from mockserver.server.state.sessions import (
-        MAX_COUNTED_REQUESTS,
-        AnyModel,
-        open_session,
-        set_structured_output,
-    )
-    from mockserver.server.state.store import MemoryStore
-    from mockserver.server.stubs.document_problems import problem_finder
-    from mockserver.server.stubs.exchange_folder import ExchangeFolder
-
-    use_token_counts(settings.get("token_counts") or TOKEN_COUNTS[0])
-    settings["profile"] = resolve_profile_name(settings["profile"])
-    load_profile(settings["profile"])
-    models, token, size = settings["model"], _admin_token(settings), settings["store_size"]
-    find_problems = problem_finder(settings["profile"], settings["rendering"])
-    folder = ExchangeFolder(settings["exchanges"], find_problems) if settings["exchanges"] else None
-    session = open_session(
-        profile=settings["profile"],
-        rendering=settings["rendering"],
-        seed=settings["seed"],
-        models=AnyModel() if "any" in models else frozenset(models) or None,
-        user_exchanges=folder.exchanges if folder else (),
-        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * (size or 0)),
-    )
-    set_structured_output(session, settings["structured_output"] or "")
-    if settings.get("load"):
-        _require_no_journal_options(settings)
-        session.journal = DisabledJournal()
-    session.strict = session.strict_from_start = bool(settings.get("strict"))
-    session.whole_arguments = settings["function_arguments"] == "whole"
-    _configure_delivery_and_limits(session, settings)
-    if shares_store(settings):
-        require_shareable(settings)
-        session.share_store(
-            open_checked_store(settings["store"], size), shares_seed=settings["seed"] is not None
-        )
-    store: Store = session.shared_store or (MemoryStore(size) if size else MemoryStore())
-    services = Services(
-        default_session=session,
-        store=store,
-        keys=ApiKeys(keys),
-        hosts=allowed_hosts(settings, is_controllable=bool(token or settings.get("console"))),
-        access_log=AccessLog()
-        if quiet or settings.get("load")
-        else open_access_log(sys.stderr, _choose_log_format(settings)),
-        mock_headers=settings["allow_mock_headers"],
-        max_body=parse_body_size(settings["max_body"]),
-        stream_errors=settings["stream_errors"] or "",
-        admin_token=token,
-        console=build_console() if settings.get("console") else None,
-        exchange_folder=folder,
-    )
-    if (fallback := build_fallback(settings)) is not None:
-        fallback.serve(services)
-    return services
-
-
-def _choose_log_format(settings: Mapping[str, Any], worker: int | None = None) -> LogFormat | None:
-    """The format of the log, with the number of the worker that writes it; None: the usual line."""
-    from mockserver.server.http.access_log import number_lines
-
-    if settings.get("log_format") != "json" and not settings.get("verbose"):
-        return None if worker is None else number_lines(None, worker)
-    from mockserver.server.http.log_formats import format_json, format_verbose
-
-    if settings.get("log_format") == "json" and settings.get("verbose"):
-        raise ConfigurationError("--verbose and --log-format json exclude each other")
-    if settings.get("verbose"):
-        return format_verbose if worker is None else number_lines(format_verbose, worker)
-    return format_json if worker is None else partial(format_json, worker=worker)
-
-
-def build_console() -> ConsoleAccess:
-    """Access to a console, with a new link."""
-    from mockserver.server.console import ConsoleAccess
-
-    return ConsoleAccess()
-
-
-def _configure_delivery_and_limits(session: Session, settings: Mapping[str, Any]) -> None:
-    from mockserver.server.delivery.faults import parse_fault
-    from mockserver.server.delivery.options import Delivery
-    from mockserver.server.output_lengths import parse_output_tokens
-
-    if settings.get("limit"):
-        from mockserver.server.state.rate_limits import RateLimiter, parse_limits
-
-        limits = parse_limits(settings["limit"])
-        session.limiter = RateLimiter(limits) if limits else None
-    session.faults = tuple(parse_fault(each) for each in settings.get("fault", ()))
-    session.delivery = Delivery(pace=settings.get("pace"), chunking=_choose_chunking(settings))
-    session.output_length = parse_output_tokens(settings.get("output_tokens") or "usual")
-
-
-def _choose_chunking(settings: Mapping[str, Any]) -> str:
-    if settings.get("chunking"):
-        return str(settings["chunking"])
-    # With a pace, a client measures when each event arrives.
-    return "coalesced" if settings.get("load") and settings.get("pace") == "none" else "event"
-
-
-def _require_no_journal_options(settings: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for an option that shows or reports what --load does not keep."""
-    for name in ("console", "fallback", "report", "verbose"):
-        if settings.get(name):
-            raise ConfigurationError(f"--load keeps no requests, which --{name} needs")
 
 
 def _run_server(
     services: Services,
     listeners: Sequence[socket.socket],
-    url_file: Path | None,
     settings: Mapping[str, Any],
-    store_notes: Sequence[str],
+    announce: Callable[[], None],
 ) -> int:
-    """Serve until a signal; return the exit status. `store_notes` are lines for the banner."""
+    """Serve until a signal; return the exit status. `announce` runs once the server accepts connections."""
     with paused_collection():
-        from mockserver.ids import IdSource
-        from mockserver.server.http.access_log import open_access_log
         from mockserver.server.http.app import App
         from mockserver.server.http.cors import allow_origins
         from mockserver.server.http.uvicorn_runner import run_forever
@@ -534,6 +338,24 @@ def _run_server(
         finally:
             services.access_log.close()
 
+    if settings["workers"] > 1:
+        return _run_workers(services, settings, run, announce)
+    run(announce)
+    return 0
+
+
+def _run_workers(
+    services: Services,
+    settings: Mapping[str, Any],
+    run: Callable[[Callable[[], None], InstallStop], None],
+    announce: Callable[[], None],
+) -> int:
+    """Run a server in each worker; return the exit status."""
+    from mockserver.ids import IdSource
+    from mockserver.server.http.access_log import open_access_log
+    from mockserver.server.http.background_stream import background_output, require_written
+    from mockserver.server.http.workers import run_workers
+
     def run_worker(
         number: int,
         on_start: Callable[[], None],
@@ -543,18 +365,9 @@ def _run_server(
         if settings["seed"] is None:
             services.default_session.ids = IdSource()  # random: two workers must not draw the same ids
         if not (settings["quiet"] or settings["load"]):
-            services.access_log = open_access_log(sys.stderr, _choose_log_format(settings, number))
+            services.access_log = open_access_log(sys.stderr, choose_log_format(settings, number))
         with removed_by_last_worker(settings["temporary_folders"], was_parent_killed):
             run(on_start, install_stop)
-
-    def announce() -> None:
-        _announce(services, listeners, url_file, settings, store_notes)
-
-    if settings["workers"] == 1:
-        run(announce)
-        return 0
-    from mockserver.server.http.background_stream import background_output, require_written
-    from mockserver.server.http.workers import run_workers
 
     def announce_workers() -> None:
         with background_output():  # the banner, too, waits for no reader
@@ -562,6 +375,18 @@ def _run_server(
             require_written(sys.stdout)
 
     return run_workers(settings["workers"], run_worker, announce_workers, partial(_log_line, settings))
+
+
+def _exchange_reloader(services: Services) -> Callable[[], None] | None:
+    """A function that reloads changed exchange files and logs it."""
+    folder = services.exchange_folder
+    if folder is None:
+        return None
+
+    from mockserver.server.stubs.exchange_folder import ExchangeReloader
+
+    prepare, use = services.sessions.prepare_exchanges, services.sessions.use_prepared_exchanges
+    return ExchangeReloader(folder, prepare, use, services.access_log.add).start
 
 
 async def _end_services(services: Services) -> None:
@@ -576,7 +401,7 @@ def _log_line(settings: Mapping[str, Any], line: str) -> None:
     from mockserver.server.http.access_log import format_lines
     from mockserver.server.http.background_stream import write_or_give_up
 
-    to_texts = _choose_log_format(settings) or format_lines
+    to_texts = choose_log_format(settings) or format_lines
     write_or_give_up(sys.stderr, f"{to_texts([line], time.time())[0]}\n")
 
 
@@ -587,7 +412,7 @@ def _announce(
     settings: Mapping[str, Any],
     store_notes: Sequence[str],
 ) -> None:
-    """Print the banner and write the URL file."""
+    """Print the banner, which has the lines `store_notes`, and write the URL file."""
     from mockserver.server.http.banner import startup_banner
     from mockserver.server.http.uvicorn_runner import listener_url
 
@@ -614,7 +439,7 @@ def _announce(
         flush=True,
     )
     if url_file is not None:
-        if services.admin_token and _admin_token_source(settings) is None:
+        if services.admin_token and admin_token_source(settings) is None:
             write_admin_token_file(url_file, services.admin_token)
         write_url_file(url_file, url + session.profile.base_path)
     if settings["stop_with_stdin"]:
@@ -637,18 +462,12 @@ def _own_key(services: Services, settings: Mapping[str, Any]) -> str:
     return services.keys.secrets[0] if has_own_key else ""
 
 
-def _admin_token_source(settings: Mapping[str, Any]) -> str | None:
-    """The variable or file that has the admin API's token; None if the token is a new one."""
-    source = settings["admin_token_env"] or settings["admin_token_file"]
-    return None if source is None else str(source)
-
-
 def _admin_notes(services: Services, url: str, settings: Mapping[str, Any]) -> list[str]:
     """Lines of the banner: where the admin API is, and its token only if it is a new one."""
     token = services.admin_token
     if not token:
         return []
-    if source := _admin_token_source(settings):
+    if source := admin_token_source(settings):
         return [f"admin      {url}/_mock/  x-mock-admin-token: as in {source}"]
     command = f"curl {url}/_mock/stubs -H 'x-mock-admin-token: {token}' -d '{{\"reply\": \"Hello\"}}'"
     return [f"admin      {url}/_mock/  x-mock-admin-token: {token}", f"           try {command}"]

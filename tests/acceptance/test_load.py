@@ -11,7 +11,8 @@ import socket
 import httpx
 import pytest
 
-from mockserver.cli.serve import build_services, serve
+from mockserver.cli.serve import serve
+from mockserver.cli.services import build_services
 from mockserver.contract.check import check_response, check_stream
 from mockserver.server.http.app import App
 from mockserver.server.http.threaded_server import ThreadedServer

@@ -6,14 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mockserver.cli.output.checked_input import CheckedInput
 from mockserver.cli.output.report_formats import REPORT_FORMATS, ReportWriter
 from mockserver.contract.files import CheckResult
 from mockserver.contract.findings import Finding, Severity
 from mockserver.network import proxy_note
-from mockserver.regular_files import replace_file
 from mockserver.server.http.access_log import AccessLog
 from mockserver.server.journal_entries import REFUSED, exchange_from_entry, findings_for_entry
 from mockserver.server.state.journal import Entry
@@ -66,16 +64,11 @@ class RequestSummary:
             write(with_findings, failing) if with_findings else ""
         )
 
-    def write_report(
-        self, report_format: str, target: Path, failing: Sequence[Severity], profile: str, command: str
-    ) -> None:
-        """Write a report to a file. Raises OSError."""
-        text = (
-            self.to_html(failing, profile, command)
-            if report_format == "html"
-            else REPORT_FORMATS[report_format](self.inputs, failing)
-        )
-        replace_file(target, text)
+    def to_report(self, report_format: str, failing: Sequence[Severity], profile: str, command: str) -> str:
+        """The report in a format of `--report`."""
+        if report_format == "html":
+            return self.to_html(failing, profile, command)
+        return REPORT_FORMATS[report_format](self.inputs, failing)
 
     def to_html(self, failing: Container[Severity], profile: str, command: str) -> str:
         """The HTML report: each exchange with its request, reply, stream and findings."""
