@@ -11,6 +11,7 @@ import socket
 import httpx
 import pytest
 
+from mockserver.cli.commands import group
 from mockserver.cli.serve import serve
 from mockserver.cli.services import build_services
 from mockserver.contract.check import check_response, check_stream
@@ -95,7 +96,7 @@ def count_entries() -> int:
 
 
 def test_no_entry_stays_in_memory() -> None:
-    settings = serve.make_context("serve", ["--load", "--seed", "1"]).params
+    settings = serve.make_context("serve", ["--load", "--seed", "1"], **group.context_settings).params
     services = build_services((), quiet=False, **{key: settings[key] for key in settings if key != "quiet"})
     server = ThreadedServer(App(services))
     server.start()

@@ -23,6 +23,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from mockserver.cli.commands import group
 from mockserver.cli.serve import serve
 from mockserver.server.access import HEALTH_PATHS
 from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
@@ -90,7 +91,7 @@ def test_compose_services_are_restricted_pinned_and_watched() -> None:
 def test_the_variables_of_compose_are_valid_options(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in yaml.safe_load(read("compose.yaml"))["services"]["mock"]["environment"].items():
         monkeypatch.setenv(name, "sk-test" if name == "MOCKSERVER_API_KEY" else str(value))
-    settings = serve.make_context("serve", []).params
+    settings = serve.make_context("serve", [], **group.context_settings).params
     assert settings["allow_host"] == ("mock",)
     assert settings["workers"] > 1
     assert settings["store"].startswith("redis://redis:")
@@ -129,7 +130,7 @@ def test_kubernetes_objects_fit_together() -> None:
     assert template["spec"]["terminationGracePeriodSeconds"] > int(pause) + STOP_SECONDS
     program, command, *options = container["args"]
     assert (program, command) == ("mockserver", "serve")
-    serve.make_context("serve", options)
+    serve.make_context("serve", options, **group.context_settings)
 
 
 def test_the_systemd_unit_runs_serve() -> None:
@@ -139,7 +140,7 @@ def test_the_systemd_unit_runs_serve() -> None:
     assert unit.sections() == ["Unit", "Service", "Install"]
     program, command, *options = shlex.split(unit["Service"]["ExecStart"])
     assert (Path(program).name, command) == ("mockserver", "serve")
-    serve.make_context("serve", options)
+    serve.make_context("serve", options, **group.context_settings)
     assert unit["Service"]["DynamicUser"] == "yes"
     assert int(unit["Service"]["TimeoutStopSec"]) > STOP_SECONDS
 

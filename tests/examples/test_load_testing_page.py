@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mockserver.cli.commands import group
 from mockserver.cli.serve import serve
 from mockserver.server.http import uvicorn_runner
 from mockserver.testing.mock import MockServer
@@ -30,7 +31,7 @@ def block(language: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_valid_options(command: str) -> None:
     arguments = shlex.split(command.replace("\\\n", " "))[2:]
-    parsed = serve.make_context("serve", [*arguments])
+    parsed = serve.make_context("serve", [*arguments], **group.context_settings)
     given = {each.partition("=")[0] for each in arguments if each.startswith("--")}
     names = {each.name for each in serve.params if given.intersection((*each.opts, *each.secondary_opts))}
     assert len(names) == len(given)
