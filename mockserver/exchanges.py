@@ -27,7 +27,7 @@ from mockserver.documents.conditions import condition_problems, parse_conditions
 from mockserver.documents.problems import Problem, example_of, find_problems
 from mockserver.documents.short_forms import DELIVERY_MEMBERS, LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
-from mockserver.regular_files import read_regular_file
+from mockserver.regular_files import read_regular_file, visible_json_files
 from mockserver.wire import json
 from mockserver.wire.json_paths import JsonPath
 from mockserver.wire.masks import configured_masks
@@ -347,12 +347,12 @@ def load_exchange_folder(
     find_more: FindMore = find_nothing,
     load_file: Callable[[Path, FindMore], tuple[Exchange, ...]] = load_exchange_file,
 ) -> tuple[Exchange, ...]:
-    """Load every `*.json` file of a folder, in order of file name. Raises InvalidExchange.
+    """Load every visible `*.json` file of a folder, in order of file name. Raises InvalidExchange.
 
     If a file has problems, `find_more` finds others in all of them. `load_file` loads one file.
     """
-    files = sorted(folder.glob("*.json"))
-    return _unique_exchanges((partial(load_file, path, find_more) for path in files), find_more)
+    loaders = (partial(load_file, path, find_more) for path in visible_json_files(folder))
+    return _unique_exchanges(loaders, find_more)
 
 
 @cache

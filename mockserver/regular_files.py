@@ -19,6 +19,7 @@ __all__ = [
     "read_regular_file",
     "replace_file",
     "require_writable",
+    "visible_json_files",
 ]
 
 #: Seconds that a pipe with a name gets until something is written to it.
@@ -26,6 +27,18 @@ PIPE_TIMEOUT_SECONDS = 5.0
 
 #: Where the shell puts pipes that it has opened itself: standard input, and `<(command)`.
 _OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/")
+
+
+def visible_json_files(folder: Path, *, with_subfolders: bool = False) -> list[Path]:
+    """The `*.json` files of a folder, in order of their paths, without those that are hidden.
+
+    What begins with a dot belongs to some program: the lock of an editor, an environment, or our own `.mockserver`.
+    """
+    files = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if with_subfolders and not each.startswith(".")]
+        files += [Path(root, each) for each in names if each.endswith(".json") and not each.startswith(".")]
+    return sorted(files)
 
 
 def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:

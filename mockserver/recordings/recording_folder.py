@@ -12,7 +12,7 @@ from typing import Any
 from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, parse_exchanges
-from mockserver.regular_files import read_named_file, read_regular_file
+from mockserver.regular_files import read_named_file, read_regular_file, visible_json_files
 from mockserver.wire import json
 from mockserver.wire.text_files import to_utf8
 
@@ -109,7 +109,7 @@ def _readable_exchanges(file: Path) -> Sequence[Exchange]:
 def load_recordings(
     path: Path, track: Callable[[Sequence[Path]], Iterable[Path]] = iter
 ) -> tuple[Exchange, ...]:
-    """The recordings in a file, or in a folder and its subfolders, in the order of recording.
+    """The recordings in a file, or in a folder and its subfolders that are not hidden, in the order of recording.
 
     `track` gets the files and yields them one by one, for example to show how many have been read.
     Raises InvalidExchange with the problems of all files, and ConfigurationError if there are no recordings.
@@ -117,7 +117,7 @@ def load_recordings(
     is_folder = path.is_dir()
     recordings: list[Exchange] = []
     errors: list[InvalidExchange] = []
-    for file in track(sorted(path.rglob("*.json")) if is_folder else [path]):
+    for file in track(visible_json_files(path, with_subfolders=True) if is_folder else [path]):
         try:
             data = read_regular_file(file) if is_folder else read_named_file(file)
         except OSError as error:

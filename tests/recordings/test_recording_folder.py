@@ -13,6 +13,9 @@ import pytest
 from mockserver.errors import ConfigurationError
 from mockserver.recordings import recording_folder
 from mockserver.wire import json
+from tests.cli.conftest import RunCli, run_cli
+
+__all__ = ["run_cli"]
 
 EXCHANGE: dict[str, Any] = {
     "format": 1,
@@ -93,3 +96,15 @@ def test_the_recorder_ignores_a_pipe(tmp_path: Path) -> None:
     recording_folder.add_recording(tmp_path, "hello", 1, EXCHANGE)
     os.mkfifo(tmp_path / "hello-002.json")
     assert recording_folder.recorded_statuses(tmp_path, "hello") == [200]
+
+
+def test_hidden_files_and_folders_are_not_recordings(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "recordings" / "later").mkdir(parents=True)
+    (tmp_path / ".mockserver" / "cases").mkdir(parents=True)
+    recording = {**EXCHANGE, "request": {"model": "m", "input": "Hello!"}}
+    recording_folder.replace_file(tmp_path / "recordings" / "later" / "x.json", recording)
+    (tmp_path / ".mockserver" / "cases" / "c0ffee.json").write_text('{"format": 1, "plan": {}}')
+    (tmp_path / "recordings" / "._x.json").write_bytes(b"\0\5\x16\7")
+    status, output, errors = run_cli("diff", ".", "recordings")
+    assert (status, errors) == (0, ""), output
+    assert run_cli("diff", ".mockserver/cases", ".")[0] == 2

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from mockserver.errors import InvalidExchange, MockServerError
 from mockserver.exchanges import Exchange, FindMore, find_nothing, load_exchange_file, load_exchange_folder
+from mockserver.regular_files import visible_json_files
 
 __all__ = ["MAX_RELOADED_VALUES", "ExchangeFolder", "ExchangeReloader"]
 
@@ -61,7 +62,7 @@ class ExchangeFolder:
 
     def _read_file_states(self) -> dict[Path, _FileState]:
         states = {}
-        for path in sorted(self._folder.glob("*.json")):
+        for path in visible_json_files(self._folder):
             try:
                 stat = path.stat()
             except OSError:  # deleted in the meantime

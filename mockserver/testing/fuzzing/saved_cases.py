@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mockserver import __version__
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.regular_files import read_regular_file
+from mockserver.regular_files import read_regular_file, visible_json_files
 from mockserver.testing.fuzzing.case_plan import CasePlan, plan_from_json
 from mockserver.testing.fuzzing.outcomes import Failure
 from mockserver.testing.strategies.values import JSONObject
@@ -49,7 +49,7 @@ def save_case(
 
 def load_saved_plans(folder: Path, profile: str) -> Iterator[CasePlan]:
     """The saved plans of a profile, the newest first; ConfigurationError for an invalid file."""
-    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    files = sorted(visible_json_files(folder), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     plans = (_read_file(file) for file in files[:MAX_REPLAYED_CASES])
     yield from (plan for plan, case_profile in plans if case_profile == profile)
 
@@ -58,7 +58,7 @@ def load_plan(folder: Path, id_or_path: str, profile: str) -> CasePlan:
     """The plan of a saved case, by id or file; ConfigurationError if there is none."""
     file = folder / f"{id_or_path}.json" if _CASE_ID.fullmatch(id_or_path) else Path(id_or_path)
     if not file.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.json"))) or "none"
+        known = ", ".join(each.stem for each in visible_json_files(folder)) or "none"
         raise ConfigurationError(f"there is no case {id_or_path}; saved in {folder}: {known}")
     plan, case_profile = _read_file(file)
     if case_profile != profile:

@@ -41,6 +41,15 @@ def test_changed_files_are_reloaded_and_reported_once(tmp_path: Path) -> None:
     assert [[each.name for each in found] for found in given] == [["one", "two"], ["two"]]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a link as Emacs does")
+def test_files_of_an_editor_are_not_exchanges(tmp_path: Path) -> None:
+    write(tmp_path, "one", "first")
+    (tmp_path / ".#one.json").symlink_to("somebody@somewhere.4711")
+    with MockServer(profile="qwen-2026-01", exchanges=tmp_path) as server:
+        reply = server.httpx().post("/responses", json={"model": server.model, "input": "Hi"}).json()
+    assert reply["output"][0]["content"][0]["text"] == "first"
+
+
 def test_an_invalid_file_keeps_the_old_exchanges_and_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "one", "first")
     folder = ExchangeFolder(tmp_path)
