@@ -1,116 +1,47 @@
 """The pass-through server: forwards requests to an endpoint and checks both directions.
 
-Nothing is buffered, retried or redirected, and only listed headers pass. If the relay holds the endpoint's
-key, clients authenticate with a key of the relay's own, so that no other program on this machine can spend
-tokens.
+`forwarding` says what passes. If the relay holds the endpoint's key, clients authenticate with a key of the
+relay's own, so that no other program on this machine can spend tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mockserver.errors import ConfigurationError, InvalidJSON
 from mockserver.live.background import BackgroundWorker
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint
-from mockserver.live.key_filters import ByteFilter, KeyFilter, StreamKeyFilter, key_pattern
+from mockserver.live.forwarding import NO_RETRY, Forwarder
 from mockserver.live.pass_through import (
     Failure,
     PassThroughChecker,
     PassThroughExchange,
     relative_path,
-    run_until_disconnect,
 )
 from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError
 from mockserver.server.http.health import is_health_check, send_health
 from mockserver.server.http.request_body import (
-    NO_BODY,
-    BodyStart,
     ClientDisconnected,
     finish_body,
     read_body_start,
-    stream_body,
 )
 from mockserver.server.state.journal import Entry, Journal
 from mockserver.settings import MAX_BODY_BYTES
 from mockserver.wire import json
 from mockserver.wire.redaction import require_maskable_key
 
-if TYPE_CHECKING:
-    import httpx
-
-__all__ = [
-    "PassThroughListener",
-    "Player",
-    "Relay",
-    "RelayOptions",
-    "forwarded_reply_headers",
-    "forwarded_request_headers",
-]
-
-RawHeaders = list[tuple[bytes, bytes]]
-
-# Headers that pass, in each direction. All others (cookies, other keys, traces) stay on their side. The names are
-# those observed on the service's hosts and in its reference (2025 and 2026), and those that the SDKs use.
-_REQUEST_HEADERS = frozenset(
-    {
-        *(b"accept", b"accept-language", b"content-encoding", b"content-type"),
-        *(b"idempotency-key", b"user-agent", b"originator"),
-    }
-)
-_REQUEST_HEADER_PREFIXES = (b"x-dashscope-", b"x-stainless-", b"openai-")
-
-_REPLY_HEADERS = frozenset(
-    {
-        *(b"cache-control", b"content-encoding", b"content-language", b"content-length", b"content-type"),
-        *(b"date", b"retry-after", b"retry-after-ms", b"server", b"vary", b"x-request-id", b"x-should-retry"),
-        *(b"req-arrive-time", b"req-cost-time", b"resp-start-time", b"x-envoy-upstream-service-time"),
-    }
-)
-_REPLY_HEADER_PREFIXES = (b"x-dashscope-", b"x-ratelimit-", b"openai-")
-
-
-def forwarded_request_headers(
-    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
-) -> RawHeaders:
-    """The request headers that go to the endpoint; `extra` names more of them, in lower case."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name in _REQUEST_HEADERS or name in extra or name.startswith(_REQUEST_HEADER_PREFIXES)
-    ]
-
-
-def forwarded_reply_headers(
-    headers: Iterable[tuple[bytes, bytes]], extra: Collection[bytes] = ()
-) -> RawHeaders:
-    """The reply headers that go to the client, with lower-case names."""
-    lowered = ((name.lower(), value) for name, value in headers)
-    return [
-        (name, value)
-        for name, value in lowered
-        if name in _REPLY_HEADERS or name in extra or name.startswith(_REPLY_HEADER_PREFIXES)
-    ]
-
-
-#: Codings of replies that are decoded to find the key in them.
-_READABLE_CODINGS = ("identity", "gzip", "deflate")
-
-#: Clients must not retry the relay's own errors.
-_NO_RETRY = ((b"x-should-retry", b"false"),)
-
-#: Connections to the endpoint that stay open for later requests.
-_MAX_IDLE_CONNECTIONS = 20
+__all__ = ["PassThroughListener", "Player", "Relay", "RelayOptions"]
 
 #: Seconds that `wait_until_idle` waits for open replies and checks.
 _IDLE_TIMEOUT = 5.0
@@ -183,11 +114,16 @@ class Relay:
         )
         self._hosts = hosts or AllowedHosts()
         self._checker = PassThroughChecker(profile)
-        self._timeouts = timeouts
         self._options = options
         base_path = profile.base_path if options.base_path is None else options.base_path
         self._base_paths = (base_path, *options.other_base_paths)
-        self._http: httpx.AsyncClient | None = None
+        self._forwarder = Forwarder(
+            endpoint,
+            timeouts,
+            clients_have_key=options.forward_keys,
+            pass_redirects=options.forward_redirects,
+            extra_headers=options.extra_headers,
+        )
         self._open_exchanges = 0
         self._unchecked_exchanges = 0
         self._checks = BackgroundWorker("checks")
@@ -206,7 +142,7 @@ class Relay:
 
     def warm_up(self) -> None:
         """Load what the first request needs, so that it does not wait."""
-        self._http_client()
+        self._forwarder.warm_up()
         self._checker.warm_up()
 
     async def wait_until_idle(self) -> None:
@@ -228,8 +164,7 @@ class Relay:
     async def close(self) -> None:
         """Close the connections to the endpoint, and leave what is not checked unchecked."""
         self._checks.close()
-        if self._http is not None:
-            await self._http.aclose()
+        await self._forwarder.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_health_check(scope, self._hosts):
@@ -273,7 +208,7 @@ class Relay:
         pass_through.mark_forwarded()
         if self.listener is not None:
             self.listener.on_request(pass_through)
-        await self._forward(pass_through, receive)
+        await self._forwarder.forward(pass_through, receive)
 
     def relative_path(self, scope: Scope) -> str | None:
         """The path behind the base path of clients, with the query; None if it is not below one."""
@@ -302,99 +237,7 @@ class Relay:
             spent = f"{budget.spent_requests} requests and {budget.spent_tokens} tokens are spent"
             message = f"{spent}: no further request is sent ({self._options.budget_options})."
             pass_through.failure = Failure("budget", message)
-            raise ApiError(403, "BudgetSpent", message, headers=_NO_RETRY)
-
-    async def _forward(self, pass_through: PassThroughExchange, receive: Receive) -> None:
-        body = _ForwardedBody(pass_through.body_start, receive)
-        request = self._http_client().build_request(
-            pass_through.scope["method"],
-            f"{self._endpoint.base_url}{pass_through.path}",
-            headers=self._request_headers(pass_through),
-            content=body.content,
-            extensions={
-                "timeout": {"connect": 10.0, "read": self._timeouts.total, "write": 30.0, "pool": 30.0}
-            },
-        )
-        pass_through.body_start = NO_BODY  # what was decoded is kept, and the rest only until it is forwarded
-        await run_until_disconnect(pass_through, self._pass_on(pass_through, request), body.receive_after_it)
-        await pass_through.finish()
-
-    async def _pass_on(self, pass_through: PassThroughExchange, request: httpx.Request) -> None:
-        """Send a request to the endpoint, and its reply to the client. Raises ApiError."""
-        import httpx
-
-        try:
-            response = await self._http_client().send(request, stream=True)
-        except httpx.HTTPError as error:
-            reason = (
-                replace(self._endpoint, api_key=pass_through.endpoint_key).redact(str(error))
-                or type(error).__name__
-            )
-            hint = (
-                self._endpoint.connection.hint(reason)
-                if isinstance(error, httpx.ConnectError | httpx.ProxyError)
-                else ""
-            )
-            message = f"The endpoint did not reply: {reason}{hint}"
-            pass_through.failure = Failure("unreachable", message)
-            raise ApiError(502, "BadGateway", message, headers=_NO_RETRY) from None
-        try:
-            if response.is_redirect and not self._options.forward_redirects:
-                message = "The endpoint redirects; redirects are not followed."
-                pass_through.failure = Failure("unreachable", message)
-                raise ApiError(502, "BadGateway", message, headers=_NO_RETRY)
-            self._require_readable(response)
-            request.extensions["timeout"]["read"] = self._timeouts.stall
-            await pass_through.send_head(response.status_code, self._reply_headers(response, pass_through))
-            with suppress(httpx.HTTPError):
-                await pass_through.send_chunks(self._reply_chunks(response))
-        finally:
-            await response.aclose()
-
-    def _http_client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            import httpx
-
-            # No limit: every client has a connection of its own, and httpx's default is 100 for all of them.
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS)
-            self._http = httpx.AsyncClient(**self._endpoint.connection.httpx_options(), limits=limits)
-        return self._http
-
-    def _request_headers(self, pass_through: PassThroughExchange) -> list[tuple[bytes, bytes]]:
-        headers = forwarded_request_headers(pass_through.scope["headers"], self._options.extra_headers)
-        key = (b"authorization", f"Bearer {pass_through.endpoint_key}".encode())
-        headers += [key, (b"accept-encoding", b"identity")]
-        if not pass_through.body_start.has_ended:
-            # The length of a body that is passed on piece by piece; without it, httpx sends chunks.
-            headers += [each for each in pass_through.scope["headers"] if each[0] == b"content-length"]
-        return headers
-
-    def _reply_headers(
-        self, response: httpx.Response, pass_through: PassThroughExchange
-    ) -> list[tuple[bytes, bytes]]:
-        headers = forwarded_reply_headers(response.headers.raw, self._options.extra_headers)
-        if self._options.forward_keys:
-            return headers
-        key = key_pattern(pass_through.endpoint_key)
-        left_out = (b"content-encoding", b"content-length") if _content_coding(response) != "identity" else ()
-        return [(name, value) for name, value in headers if name not in left_out and not key.search(value)]
-
-    def _require_readable(self, response: httpx.Response) -> None:
-        """Raise ApiError if the key could not be found in a compressed reply to a client with another key."""
-        coding = _content_coding(response)
-        if self._options.forward_keys or coding in _READABLE_CODINGS:
-            return
-        message = f"The endpoint compressed its reply ({coding}) although the request did not allow it."
-        raise ApiError(502, "BadGateway", message, headers=_NO_RETRY)
-
-    def _reply_chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """The chunks as they arrive; without the key, if the client has another one."""
-        if self._options.forward_keys:
-            return response.aiter_raw()
-        chunks = response.aiter_raw() if _content_coding(response) == "identity" else response.aiter_bytes()
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
-        key_filter = (StreamKeyFilter if is_stream else KeyFilter)(self._endpoint.api_key)
-        return _filtered(chunks, key_filter)
+            raise ApiError(403, "BudgetSpent", message, headers=NO_RETRY)
 
     def _record_exchange(self, pass_through: PassThroughExchange) -> None:
         """Count the exchange, call the listener, and have it checked for the journal."""
@@ -449,51 +292,7 @@ def _forwarded_key(authorization: bytes) -> str:
     try:
         return require_maskable_key(key, "The API key")
     except ConfigurationError as error:
-        raise ApiError(401, "InvalidApiKey", f"{error}.", headers=_NO_RETRY) from None
-
-
-def _content_coding(response: httpx.Response) -> str:
-    return str(response.headers.get("content-encoding") or "identity").strip().lower()
-
-
-async def _filtered(chunks: AsyncIterator[bytes], key_filter: ByteFilter) -> AsyncIterator[bytes]:
-    """The chunks with the key masked, in case the endpoint sends it back, whole or in pieces."""
-    try:
-        async for chunk in chunks:
-            if passed := key_filter.feed(chunk):
-                yield passed
-    except Exception:  # a reply that is cut is passed on up to its last byte
-        if rest := key_filter.finish():
-            yield rest
-        raise
-    if rest := key_filter.finish():
-        yield rest
-
-
-class _ForwardedBody:
-    """A request's body as the client sent it; in pieces if it is too large to keep."""
-
-    def __init__(self, start: BodyStart, receive: Receive) -> None:
-        self._start = start
-        self._receive = receive
-        self._ended = asyncio.Event()
-        if start.has_ended:
-            self._ended.set()
-
-    @property
-    def content(self) -> bytes | AsyncIterator[bytes] | None:
-        """The content of the request to the endpoint."""
-        return (self._start.data or None) if self._start.has_ended else self._pieces()
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        async for piece in stream_body(self._start, self._receive):
-            yield piece
-        self._ended.set()
-
-    async def receive_after_it(self) -> Message:
-        """Receive what comes after the body: the client's disconnect."""
-        await self._ended.wait()
-        return await self._receive()
+        raise ApiError(401, "InvalidApiKey", f"{error}.", headers=NO_RETRY) from None
 
 
 def _total_tokens(reply: bytes) -> int:

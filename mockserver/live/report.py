@@ -40,10 +40,7 @@ MAX_SHOWN_FINDINGS = 1_000
 
 def build_report(run: VerificationRun) -> dict[str, Any]:
     """The report of a finished or unfinished run, without the API key."""
-    coverage = run.coverage()
-    answers = run.observations
-    progress = run.progress
-    findings = run.findings
+    progress, findings = run.progress, run.findings
     return {
         "format": REPORT_FORMAT_VERSION,
         "tool": f"responses-mockserver {__version__}",
@@ -65,26 +62,12 @@ def build_report(run: VerificationRun) -> dict[str, Any]:
             "tokens": run.spent_tokens,
             **_spending_row(run.spending, run),
         },
-        "verdicts": {
-            verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict
-        },
+        "verdicts": _verdict_counts(run),
         "probes": [_probe_row(each, run.endpoint) for each in run.results] + _pending_probe_rows(run),
         "findings": _finding_rows(findings, run.endpoint),
         "findings_left_out": max(0, len(findings) - MAX_SHOWN_FINDINGS),
-        "facts": [
-            {
-                "id": each.id,
-                "question": each.question,
-                "answer": _redact_answer(answers[each.id], run.endpoint),
-            }
-            for each in OPEN_QUESTIONS
-        ],
-        "coverage": {
-            "seen": list(coverage.seen),
-            "not_covered": list(coverage.missing),
-            "rules": list(coverage.rules_checked),
-            "rules_not_covered": list(coverage.rules_not_checked),
-        },
+        "facts": _fact_rows(run),
+        "coverage": _coverage(run),
     }
 
 
@@ -124,6 +107,33 @@ def _spending_row(spending: Spending, run: VerificationRun) -> dict[str, Any]:
         unpriced = [run.endpoint.redact(name) for name in cost.unpriced_tools]
         row["cost"] = {"amount": cost.amount, "currency": cost.currency, "unpriced_tools": unpriced}
     return row
+
+
+def _verdict_counts(run: VerificationRun) -> dict[str, int]:
+    return {verdict.value: sum(each.verdict is verdict for each in run.results) for verdict in Verdict}
+
+
+def _fact_rows(run: VerificationRun) -> list[dict[str, Any]]:
+    """Rows for what the run observed where the documents are silent."""
+    answers = run.observations
+    return [
+        {
+            "id": each.id,
+            "question": each.question,
+            "answer": _redact_answer(answers[each.id], run.endpoint),
+        }
+        for each in OPEN_QUESTIONS
+    ]
+
+
+def _coverage(run: VerificationRun) -> dict[str, list[str]]:
+    coverage = run.coverage()
+    return {
+        "seen": list(coverage.seen),
+        "not_covered": list(coverage.missing),
+        "rules": list(coverage.rules_checked),
+        "rules_not_covered": list(coverage.rules_not_checked),
+    }
 
 
 def _probe_row(result: ProbeResult, endpoint: Endpoint) -> dict[str, Any]:

@@ -46,21 +46,6 @@ def openapi_document(
             f"unknown OpenAPI version {version}; there are: {', '.join(OPENAPI_VERSIONS)}"
         )
     profile = load_profile(profile) if isinstance(profile, str) else profile
-    exchanges = packaged_exchanges(profile.name)
-    known = load_schemas(profile.name)
-    parts = {
-        name: _component(_accepted(schema, profile.name), version)
-        for name, schema in known.all_schemas().items()
-    }
-    if _has_chat(profile) and mock_extensions(profile):
-        parts |= _extension_schemas(parts, version)
-    named = frozenset(profile.models if models is None else models)
-    _restrict_models(parts["create_request"], named)
-    if _has_chat(profile):
-        parts |= {
-            name: _component(schema, version) for name, schema in load_chat_schemas().all_schemas().items()
-        }
-        _restrict_models(parts["chat_request"], named | chat_models() if named else named)
     return {
         "openapi": OPENAPI_VERSIONS[version],
         "info": {
@@ -72,7 +57,7 @@ def openapi_document(
         "servers": [{"url": base} for base in profile.base_paths],
         "security": [{"bearer": []}],
         "tags": [{"name": tag, "description": _TAG_DESCRIPTIONS[tag]} for tag in _profile_tags(profile)],
-        "paths": _paths(profile, exchanges, version),
+        "paths": _paths(profile, packaged_exchanges(profile.name), version),
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "headers": {"request_id": {"description": "Id of the request.", "schema": {"type": "string"}}},
@@ -81,7 +66,7 @@ def openapi_document(
                 for status, (name, description) in _ERROR_RESPONSES.items()
                 if status != "404" or len(profile_operations(profile)) > 1
             },
-            "schemas": parts,
+            "schemas": _schemas(profile, version, frozenset(profile.models if models is None else models)),
         },
     }
 
@@ -109,6 +94,24 @@ _TAG_DESCRIPTIONS = {
 def _has_chat(profile: Profile) -> bool:
     """Whether the mock can serve the profile: it then serves Chat Completions too."""
     return bool(load_profile_document(profile.name)["renderings"])
+
+
+def _schemas(profile: Profile, version: str, models: frozenset[str]) -> dict[str, Any]:
+    """All schemas of a document, by name; requests accept only `models`, if there are any."""
+    schemas = {
+        name: _component(_accepted(schema, profile.name), version)
+        for name, schema in load_schemas(profile.name).all_schemas().items()
+    }
+    _restrict_models(schemas["create_request"], models)
+    if not _has_chat(profile):
+        return schemas
+    if mock_extensions(profile):
+        schemas |= _extension_schemas(schemas, version)
+    schemas |= {
+        name: _component(schema, version) for name, schema in load_chat_schemas().all_schemas().items()
+    }
+    _restrict_models(schemas["chat_request"], models | chat_models() if models else models)
+    return schemas
 
 
 def _extension_schemas(known: Mapping[str, Any], version: str) -> dict[str, Any]:
