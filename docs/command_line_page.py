@@ -26,9 +26,11 @@ wrote .github/workflows/responses.yml
 next: pytest tests/responses
 ```
 
-The tests pass as they are. A file that exists stays as it is, and the command says so. If something does not work,
-`mockserver doctor` reports versions, damaged files, proxy variables, the port and the store, and exits with 1 if
-something is wrong: `mockserver doctor --port 9000 --store sqlite:responses.db`.
+The tests pass as they are. In a part of a repository, as after `mockserver init services/chat`, the test and the
+workflow are named after the part, and the workflow is at the root of the repository. A file that exists stays as it is,
+and the command says so. If something does not work, `mockserver doctor` reports versions, damaged files, proxy
+variables, the port and the store, and exits with 1 if something is wrong:
+`mockserver doctor --port 9000 --store sqlite:responses.db`.
 
 ## Shell completion
 

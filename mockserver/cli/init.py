@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -56,7 +58,7 @@ on: [push, pull_request]
 
 permissions:
   contents: read
-
+{defaults}
 jobs:
   test:
     runs-on: ubuntu-latest
@@ -69,6 +71,12 @@ jobs:
       - run: python -m pytest {folder}
 """
 
+_DEFAULTS = """
+defaults:
+  run:
+    working-directory: {folder}
+"""
+
 _FOLDER = "tests/responses"
 
 
@@ -77,26 +85,44 @@ _FOLDER = "tests/responses"
 def init(folder: Path) -> None:
     """Write a first test, its conftest.py and a GitHub workflow into a project.
 
-    FOLDER is the project; default: the current one. A file that exists stays as it is.
+    FOLDER is the project; default: the current one. If it is a part of a repository, the names of the test and
+    of the workflow say which. A file that exists stays as it is.
     """
-    for name, text in _project_files(folder).items():
+    for file, text in _project_files(folder).items():
         try:
-            verb = "wrote" if _write_new(folder / name, text) else "exists, left as it is:"
+            verb = "wrote" if _write_new(file, text) else "exists, left as it is:"
         except OSError as error:
-            exit_with_error(f"cannot write {folder / name}: {error.strerror or error}", 2)
-        print(f"{verb} {escape_unprintable(str(folder / name))}")
+            exit_with_error(f"cannot write {file}: {error.strerror or error}", 2)
+        print(f"{verb} {escape_unprintable(str(file))}")
     if find_spec("pytest") is None:
         print("next: pip install 'responses-mockserver[pytest]'")
     print(f"next: pytest {escape_unprintable(str(folder / _FOLDER))}")
 
 
-def _project_files(folder: Path) -> Mapping[str, str]:
-    workflow = _WORKFLOW.format(requirements=_requirements(folder), folder=_FOLDER)
+def _project_files(folder: Path) -> Mapping[Path, str]:
+    """The files to write, with their texts.
+
+    GitHub reads workflows only at the root of the repository. By default pytest refuses two test modules of one name.
+    """
+    project = folder.resolve()
+    repository = next((each for each in (project, *project.parents) if (each / ".git").exists()), None)
+    part = project.relative_to(repository or project)
+    name = project.name if repository is None else str(part)
+    defaults = _DEFAULTS.format(folder=json.dumps(part.as_posix())) if part.parts else ""
+    workflow = _WORKFLOW.format(defaults=defaults, requirements=_requirements(folder), folder=_FOLDER)
+    if repository is not None and not folder.is_absolute():
+        repository = Path(os.path.relpath(repository))
     return {
-        f"{_FOLDER}/conftest.py": _CONFTEST,
-        f"{_FOLDER}/test_first_answer.py": _TEST,
-        ".github/workflows/responses.yml": workflow,
+        folder / _FOLDER / "conftest.py": _CONFTEST,
+        folder / _FOLDER / f"{_join_words('test_first_answer', name, '_')}.py": _TEST,
+        (repository or folder)
+        / ".github/workflows"
+        / f"{_join_words('responses', str(part), '-')}.yml": workflow,
     }
+
+
+def _join_words(first: str, path: str, separator: str) -> str:
+    return separator.join([first, *re.findall(r"[A-Za-z0-9]+", path)])
 
 
 def _requirements(folder: Path) -> str:

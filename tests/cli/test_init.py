@@ -18,6 +18,12 @@ FILES = (
 )
 
 
+@pytest.fixture(autouse=True)
+def repository(tmp_path: Path) -> None:
+    """Make the project the root of a repository."""
+    (tmp_path / ".git").mkdir()
+
+
 def test_it_says_what_it_writes_and_keeps_what_exists(run_cli: RunCli, tmp_path: Path) -> None:
     status, output, _ = run_cli("init")
     assert status == 0
@@ -45,6 +51,32 @@ def test_the_workflow_installs_what_the_project_says(run_cli: RunCli, tmp_path: 
     assert "python -m pytest tests/responses\n" in workflow
 
 
+@pytest.mark.slow
+def test_parts_of_a_repository_have_names_of_their_own(
+    run_cli: RunCli, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    for folder in ("services/chat", "tools/chat"):
+        (tmp_path / folder).mkdir(parents=True)
+        assert run_cli("init", str(tmp_path / folder))[0] == 0
+    workflow = (tmp_path / ".github/workflows/responses-services-chat.yml").read_text()
+    assert 'working-directory: "services/chat"\n' in workflow
+    assert (tmp_path / ".github/workflows/responses-tools-chat.yml").exists()
+    result = run_pytest_process(pytester, str(tmp_path))
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.slow
+def test_folders_without_a_repository_have_names_of_their_own(
+    run_cli: RunCli, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    (tmp_path / ".git").rmdir()
+    for folder in ("chat", "search"):
+        (tmp_path / folder).mkdir()
+        assert run_cli("init", str(tmp_path / folder))[0] == 0
+    result = run_pytest_process(pytester, str(tmp_path))
+    result.assert_outcomes(passed=4)
+
+
 def test_a_folder_that_cannot_be_written_ends_it(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "tests").write_text("a file")
     status, _, errors = run_cli("init")
@@ -61,7 +93,9 @@ def test_the_written_tests_pass(run_cli: RunCli, tmp_path: Path, pytester: pytes
 
 @pytest.mark.slow
 def test_the_workflow_is_valid(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "a part").mkdir()
     run_cli("init")
+    run_cli("init", "a part")
     command = [
         sys.executable,
         "-m",
@@ -69,6 +103,7 @@ def test_the_workflow_is_valid(run_cli: RunCli, tmp_path: Path) -> None:
         "--builtin-schema",
         "vendor.github-workflows",
         FILES[2],
+        ".github/workflows/responses-a-part.yml",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
