@@ -2,7 +2,8 @@
 
 - `operations`: the operations, and their schemas in `schemas/admin.json`
 - `stub_documents`: stubs from JSON, all or none
-- `handlers`: what each operation does
+- `stub_handlers`, `journal_handlers`, `session_handlers`: what each operation does
+- `handlers`: the token, bodies and replies of all operations
 - `openapi`: the admin API's part of the OpenAPI document
 
 A server without a token has no admin API. This package may import everything in `server`.

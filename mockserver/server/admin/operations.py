@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema_rs
 
@@ -14,11 +14,15 @@ from mockserver.documents.problems import find_problems
 from mockserver.errors import InvalidExchange, InvalidJSON, MockServerError
 from mockserver.wire import json
 
+if TYPE_CHECKING:
+    from mockserver.server.http.requests import HttpRequest
+
 __all__ = [
     "EXCHANGE_SCHEMA",
     "OPERATIONS",
     "OPTIONAL_BODIES",
     "STUBS_SCHEMA",
+    "OperationFunction",
     "admin_schemas",
     "parse_value",
     "require_parts",
@@ -30,6 +34,9 @@ EXCHANGE_SCHEMA = "exchange"
 STUBS_SCHEMA = "new_stubs"
 #: Schemas of bodies that may be left out.
 OPTIONAL_BODIES = ("nothing", "stop")
+
+OperationFunction: TypeAlias = "Callable[[HttpRequest, Any], Awaitable[Any]]"
+"""Does what an operation says with the value of the request's body, and returns the reply's."""
 
 #: Complete paths; the schemas of requests and replies are those in `schemas/admin.json`, or EXCHANGE_SCHEMA.
 OPERATIONS = (

@@ -11,7 +11,7 @@ import pytest
 
 from mockserver import resources
 from mockserver.server.access import ApiKeys
-from mockserver.server.admin import handlers, stub_documents
+from mockserver.server.admin import session_handlers, stub_documents
 from mockserver.server.admin.operations import OPERATIONS, admin_schemas
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.http.app import App
@@ -527,7 +527,7 @@ def test_many_faults_are_parsed_beside_other_requests(
         threads.add(threading.current_thread().name)
         return parse_fault(spec)
 
-    monkeypatch.setattr(handlers, "parse_fault", parse)
+    monkeypatch.setattr(session_handlers, "parse_fault", parse)
     assert client.put("/_mock/faults", json=["rate-limit:0.5"] * 20).status_code == 200
     assert client.put("/_mock/sessions/a", json={"fault": ["unknown"]}).status_code == 400
     assert threads
