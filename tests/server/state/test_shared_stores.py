@@ -409,6 +409,39 @@ def test_a_write_of_an_sqlite_store_that_fails_leaves_those_beside_it(tmp_path: 
     run(store, scenario)
 
 
+def test_writes_to_an_sqlite_store_at_the_same_time_share_a_transaction(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+    records = [record(f"r{number}") for number in range(50)]
+
+    async def scenario() -> None:
+        await store.ready()
+        before = (tmp_path / "store-wal").stat().st_size
+        await asyncio.gather(*map(store.put, records))
+        # Each transaction adds one page or more of 4096 bytes to the log.
+        assert (tmp_path / "store-wal").stat().st_size - before < 25 * 4096
+        assert [await store.get("s", each.id) for each in records] == records
+
+    run(store, scenario)
+
+
+def test_an_sqlite_store_does_not_write_what_nobody_waits_for_any_more(tmp_path: Path) -> None:
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+
+    async def scenario() -> None:
+        await store.ready()
+        with open_database(tmp_path / "store") as other:
+            other.execute("BEGIN IMMEDIATE")
+            one, two = (asyncio.create_task(store.put(record(name))) for name in "ab")
+            await asyncio.sleep(0.01)
+            one.cancel()
+            other.execute("COMMIT")
+            await two
+        assert await store.get("s", "a") is None
+        assert await store.get("s", "b") == record("b")
+
+    run(store, scenario)
+
+
 def test_the_log_of_an_sqlite_store_that_is_always_read_begins_again(tmp_path: Path) -> None:
     """Somebody reads at each moment, as with several busy servers; SQLite alone would let the log grow forever."""
     file, link = tmp_path / "100% #1", tmp_path / "link"

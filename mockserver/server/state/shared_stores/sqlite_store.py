@@ -1,8 +1,8 @@
 """A store in an SQLite file, for the servers of one machine.
 
-Statements run in the event loop: one takes about 30 µs, less than a thread would cost. While another server writes,
-the loop goes on, and checkpoints run in a thread. What is stored outlives the process at once, and a power failure
-after the next checkpoint (WAL, `synchronous = NORMAL`).
+Statements run in the event loop: one takes about 20 µs, less than a thread would cost. Changes that come in one turn
+of the loop share a transaction. While another server writes, the loop goes on, and checkpoints run in a thread. What is
+stored outlives the process at once, and a power failure after the next checkpoint (WAL, `synchronous = NORMAL`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mockserver.server.state.shared_stores.documents import (
     SCHEMA_VERSION,
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["SqliteStore"]
 
 _Result = TypeVar("_Result")
+
+#: A function that changes the database, and where its result goes.
+_Change: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]
 
 #: Seconds that an operation waits for other servers.
 _BUSY_SECONDS = 0.4
@@ -103,14 +105,13 @@ class SqliteStore:
         self._opened_file: tuple[int, int] | None = None
         self._checkpoints = Checkpoints(path)
         self._puts = self._counts = 0
+        self._changes: list[_Change] = []
+        """Those that wait for the next transaction."""
+        self._writing: asyncio.Task[None] | None = None
 
     async def put(self, record: ResponseRecord) -> None:
-        row = (
-            record.session,
-            record.id,
-            record.expires_at,
-            write_record(record),
-        )  # before others have to wait
+        # Written before other servers have to wait.
+        row = (record.session, record.id, record.expires_at, write_record(record))
 
         def insert(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -119,9 +120,9 @@ class SqliteStore:
             )
             if self._puts % _PRUNE_EVERY == 0:
                 self._prune(connection, record.created_at)
+            self._puts += 1
 
         await self._write(insert)
-        self._puts += 1
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         document = await self._run(partial(_select, "responses", session, response_id))
@@ -191,11 +192,10 @@ class SqliteStore:
             ).fetchone()
             if self._counts % _PRUNE_EVERY == 0:
                 _keep_newest(connection, "counts", 2 * self._max_records)
+            self._counts += 1
             return int(count)
 
-        counted = await self._write(count)
-        self._counts += 1
-        return counted
+        return await self._write(count)
 
     async def admit(
         self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int, now: float
@@ -286,24 +286,66 @@ class SqliteStore:
         )
 
     async def _write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """What `change` returns, in a transaction; what it raises rolls it back."""
-        result = await self._run(lambda connection: _in_transaction(connection, change, "IMMEDIATE"))
-        self._checkpoints.count_commit()
-        return result
+        """What `change` returns, in a transaction that it may share with others; what it raises rolls only it back."""
+        outcome: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._changes.append((change, outcome))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_changes())
+        return await outcome
 
-    async def _run(self, operation: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    async def _write_changes(self) -> None:
+        """Make all changes that wait, with those that come while another server writes."""
+        while self._changes:
+            deadline = time.monotonic() + _BUSY_SECONDS
+            try:
+                results = await self._run_in_transaction(self._make_changes, deadline)
+            except Exception as error:  # noqa: BLE001 (whoever waits for a change handles it)
+                changes = self._take_changes()
+                if len(changes) == 1:
+                    _set_exception(changes[0][1], error)
+                else:
+                    await self._make_one_by_one(changes, deadline)
+            else:
+                for (_, outcome), result in zip(self._take_changes(), results, strict=True):
+                    _set_result(outcome, result)
+            self._checkpoints.count_commit()
+
+    async def _make_one_by_one(self, changes: list[_Change], deadline: float) -> None:
+        """Make changes that have failed together, so that only those fail that cannot be made."""
+        for change, outcome in changes:
+            try:
+                _set_result(outcome, await self._run_in_transaction(change, deadline))
+            except Exception as error:  # noqa: BLE001 (whoever waits for the change handles it)
+                _set_exception(outcome, error)
+
+    def _make_changes(self, connection: sqlite3.Connection) -> list[Any]:
+        self._changes = [each for each in self._changes if not each[1].done()]  # nobody waits for the others
+        return [change(connection) for change, _ in self._changes]
+
+    def _take_changes(self) -> list[_Change]:
+        changes, self._changes = self._changes, []
+        return changes
+
+    async def _run_in_transaction(
+        self, change: Callable[[sqlite3.Connection], _Result], deadline: float
+    ) -> _Result:
+        return await self._run(lambda connection: _in_transaction(connection, change, "IMMEDIATE"), deadline)
+
+    async def _run(
+        self, operation: Callable[[sqlite3.Connection], _Result], deadline: float | None = None
+    ) -> _Result:
         """What an operation returns; StoreUnavailable if SQLite fails, and then the next use opens the file again.
 
         While another server writes, the operation begins anew from time to time. SQLite's own waiting would hold up
         the event loop, and would notice too late that the other one has finished.
         """
-        attempts, deadline = 0, inf
+        attempts = 0
         while True:
             try:
                 return operation(self._connect())
             except sqlite3.Error as error:
                 now = time.monotonic()
-                deadline = min(deadline, now + _BUSY_SECONDS)
+                deadline = deadline or now + _BUSY_SECONDS
                 if not _is_busy(error) or now >= deadline:
                     self._close()
                     raise StoreUnavailable(_explain(error, Path(self._path))) from None
@@ -351,6 +393,16 @@ def _in_transaction(
 def _is_busy(error: sqlite3.Error) -> bool:
     """Whether another server uses the file, so that a later attempt can succeed."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _set_result(outcome: asyncio.Future[Any], result: Any) -> None:
+    if not outcome.done():  # its request was cancelled
+        outcome.set_result(result)
+
+
+def _set_exception(outcome: asyncio.Future[Any], error: Exception) -> None:
+    if not outcome.done():
+        outcome.set_exception(error)
 
 
 def _identify(path: str) -> tuple[int, int] | None:
