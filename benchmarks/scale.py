@@ -1,6 +1,6 @@
 """What workers and a shared store bring and cost, and how many paced streams a core carries, in one run.
 
-    .venv/bin/python benchmarks/scale.py [--json FILE] [--write-tables] [--part PART …]
+    .venv/bin/python benchmarks/scale.py [--json FILE] [--write-tables] [--part PART …] [--mode MODE …]
 
 It needs wrk, redis-server and nginx, and takes about four minutes. The exit status is 1 if a figure is not as it must
 be.
@@ -36,7 +36,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from pathlib import Path
@@ -146,12 +146,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def _running_servers(folder: Path) -> Iterator[dict[tuple[str, int], Server]]:
+def _running_servers(folder: Path, modes: Sequence[Mode]) -> Iterator[dict[tuple[str, int], Server]]:
     """A server for each store and number of workers."""
     with contextlib.ExitStack() as stack:
         redis, unix_socket = stack.enter_context(running_redis(folder))
         servers = {}
-        for store, workers in sorted({(mode.store, mode.workers) for mode in _MODES}):
+        for store, workers in sorted({(mode.store, mode.workers) for mode in modes}):
             url = {
                 "memory": "memory",
                 "sqlite": f"sqlite:{folder}/{workers}.sqlite",
@@ -165,12 +165,14 @@ def _running_servers(folder: Path) -> Iterator[dict[tuple[str, int], Server]]:
         yield servers
 
 
-def _measure_modes(folder: Path, rounds: int, connections: int, seconds: int) -> dict[Mode, list[Slice]]:
+def _measure_modes(
+    folder: Path, modes: Sequence[Mode], rounds: int, connections: int, seconds: int
+) -> dict[Mode, list[Slice]]:
     """All rounds; the first one warms up."""
     slices: dict[Mode, list[Slice]] = defaultdict(list)
-    with _running_servers(folder) as servers:
+    with _running_servers(folder, modes) as servers:
         for turn in range(rounds + 1):
-            for mode in _MODES:
+            for mode in modes:
                 measured = servers[mode.store, mode.workers].measure(connections, seconds)
                 if turn:
                     slices[mode].append(measured)
@@ -226,9 +228,12 @@ def _mode_goals(slices: dict[Mode, list[Slice]]) -> list[Goal]:
             1.7,
         )
         for one, two in (_SQLITE, _REDIS)
+        if one in slices and two in slices
     ]
-    cpu = _median_ratio(slices[_REDIS[0]], slices[_ONE], Slice.cpu_us)
-    return [*goals, Goal("CPU of a chained request, Redis ÷ memory", cpu, 2.0, is_limit=True)]
+    if _REDIS[0] in slices:
+        cpu = _median_ratio(slices[_REDIS[0]], slices[_ONE], Slice.cpu_us)
+        goals.append(Goal("CPU of a chained request, Redis ÷ memory", cpu, 2.0, is_limit=True))
+    return goals
 
 
 def _play_without_shared_store(folder: Path) -> Play:
@@ -337,8 +342,17 @@ def _run_parts(arguments: argparse.Namespace, report: Report) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if part == "modes":
-                slices = _measure_modes(folder, arguments.rounds, arguments.connections, arguments.seconds)
-                worker_us = median(each.cpu_us() for each in slices[_REDIS[1]])
+                modes = [
+                    each
+                    for each in _MODES
+                    if each is _ONE or not arguments.mode or each.name in arguments.mode
+                ]
+                slices = _measure_modes(
+                    folder, modes, arguments.rounds, arguments.connections, arguments.seconds
+                )
+                worker_us = (
+                    median(each.cpu_us() for each in slices[_REDIS[1]]) if _REDIS[1] in slices else None
+                )
                 report.add_modes(slices)
             elif part == "replicas":
                 report.add_replicas(_play_without_shared_store(folder))
@@ -361,6 +375,12 @@ def main() -> None:
         "--streams", type=int, nargs="+", default=_STREAM_STEPS, help="numbers of paced streams"
     )
     parser.add_argument("--part", choices=_PARTS, action="append", help="measure only this; can be repeated")
+    parser.add_argument(
+        "--mode",
+        choices=[each.name for each in _MODES[1:]],
+        action="append",
+        help="measure only this mode, and one process; can be repeated",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to a file")
     parser.add_argument("--write-tables", action="store_true", help="write the tables to docs/scale.md")
     arguments = parser.parse_args()
