@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -549,7 +550,30 @@ def test_a_redis_that_became_a_replica_is_left_for_a_new_connection(redis: Redis
     run(store, scenario)
 
 
-@pytest.mark.parametrize("url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0"])
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals")
+def test_a_late_reply_of_redis_is_not_read_as_that_to_another_command(redis: RedisServer) -> None:
+    store = open_shared_store(redis.url)
+
+    async def fail() -> None:
+        redis.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable):
+            await store.get("s", "b")
+        redis.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.3)  # for a moment after a failure there is no new attempt
+
+    async def scenario() -> None:
+        await fail()  # while the store connects
+        await store.put(record("a"))
+        await fail()
+        assert await store.get("s", "a") == record("a")
+        assert await store.get("s", "b") is None
+
+    run(store, scenario)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "disk", "sqlite:", "http://localhost", "redis://host:port/0", "redis://host/0?color=blue"]
+)
 def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--store"):
         open_shared_store(url)

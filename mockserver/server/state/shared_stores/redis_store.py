@@ -14,6 +14,9 @@ Keys, with the number of times that the session was cleared as its generation:
 Requests that are handled at the same time share a round trip, in which one MGET reads for all of them. A server that
 does not answer within the time limit fails the requests that wait for it; for a moment others fail at once, then the
 next one tries again.
+
+redis-py connects, authenticates, and reads replies. Its client and its pipelines are left out: for each command they
+cost several times what our own part of it does.
 """
 
 from __future__ import annotations
@@ -37,9 +40,10 @@ from mockserver.server.state.shared_stores.documents import (
 from mockserver.server.state.store import Conversation, ResponseRecord, StoreUnavailable
 
 with optional_packages():
-    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.connection import AbstractConnection, ConnectionPool
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as ConnectionLost
     from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 if TYPE_CHECKING:
@@ -55,8 +59,6 @@ _PAUSE_AFTER_FAILURE = 0.25
 
 #: Round trips at the same time. Requests that come meanwhile share the next one: under load it is cheaper for each.
 _MAX_BATCHES = 2
-
-_MAX_CONNECTIONS = 32
 
 _SCHEMA_KEY = b"mockserver:schema"
 
@@ -181,7 +183,8 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         """Raises ConfigurationError if the URL is invalid."""
         self._url = url
-        self._client: Redis | None = None
+        self._idle: list[AbstractConnection] = []
+        """Connections that no batch uses, open or not."""
         self._has_checked_schema = False
         self._retry_at = 0.0
         self._last_failure = ""
@@ -190,8 +193,8 @@ class RedisStore:
         self._generations: dict[str, bytes] = {}
         """Of the sessions that were cleared."""
         try:
-            self._new_client()
-        except ValueError as error:
+            self._new_connection()
+        except (ValueError, TypeError) as error:  # TypeError: an unknown parameter
             raise ConfigurationError(f"--store: {error}") from None
 
     async def put(self, record: ResponseRecord) -> None:
@@ -205,7 +208,10 @@ class RedisStore:
         await self._run_in_session(record.session, set_record)
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
-        document = await self._get(session, b"response", response_id)
+        def get(generation: bytes) -> _Command:
+            return b"GET", _key(session, generation, b"response", response_id)
+
+        document = await self._run_in_session(session, get)
         return None if document is None else read_record(document)
 
     async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
@@ -356,16 +362,13 @@ class RedisStore:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._disconnect_idle()
+        self._idle.clear()
 
-    async def _get(self, session: str, kind: bytes, object_id: str) -> bytes | None:
-        def get(generation: bytes) -> _Command:
-            return b"GET", _key(session, generation, kind, object_id)
-
-        document: bytes | None = await self._run_in_session(session, get)
-        return document
+    async def _disconnect_idle(self) -> None:
+        for connection in self._idle:
+            await connection.disconnect()
 
     async def _delete(self, session: str, kind: bytes, object_id: str) -> bool:
         def delete(generation: bytes) -> _Command:
@@ -407,18 +410,17 @@ class RedisStore:
         self._send_waiting()
 
     async def _send(self, waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]]) -> None:
+        reason = "the connection is closed"
         try:
             keys, others = _separate_gets(command for commands, _ in waiting for command in commands)
-            async with self._connected() as client:
-                pipeline = client.pipeline(transaction=False)
-                for command in others:
-                    pipeline.execute_command(*command)
-                if keys:
-                    pipeline.execute_command(b"MGET", *keys)
-                replies = await pipeline.execute(raise_on_error=False)
+            if keys:
+                others.append((b"MGET", *keys))
+            async with self._connected() as connection:
+                replies = await _exchange(connection, others)
                 if any(isinstance(each, ReadOnlyError) for each in replies):
                     # It became a replica: its name may lead to another server by now.
-                    await client.connection_pool.disconnect(inuse_connections=False)
+                    await connection.disconnect()
+                    await self._disconnect_idle()
             values = _values_by_key(keys, replies.pop()) if keys else {}
             following = iter(replies)
             for commands, future in waiting:
@@ -427,25 +429,24 @@ class RedisStore:
                     [values[command[1]] if command[0] == b"GET" else next(following) for command in commands],
                 )
         except StoreUnavailable as error:
-            for _, future in waiting:
-                _settle(future, [error])
+            reason = error.reason
         finally:
             for _, future in waiting:
-                _settle(future, [StoreUnavailable("the connection is closed")])
+                if not future.done():
+                    future.set_exception(StoreUnavailable(reason))
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Redis]:
-        """The client, for the time limit; whatever fails in the block is StoreUnavailable."""
+    async def _connected(self) -> AsyncIterator[AbstractConnection]:
+        """A connection, for the time limit; whatever fails in the block is StoreUnavailable."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._retry_at:
             raise StoreUnavailable(self._last_failure)
+        connection = self._idle.pop() if self._idle else self._new_connection()
         try:
             async with asyncio.timeout(_TIME_LIMIT):
-                if self._client is None:
-                    self._client = self._new_client()
                 if not self._has_checked_schema:
-                    await self._check_schema(self._client)
-                yield self._client
+                    await self._check_schema(connection)
+                yield connection
         except ResponseError as error:  # it answers, but refuses this: it is full, or read-only
             raise StoreUnavailable(str(error)) from None
         except (RedisError, OSError) as error:  # also TimeoutError
@@ -453,26 +454,64 @@ class RedisStore:
             self._retry_at = loop.time() + _PAUSE_AFTER_FAILURE
             self._has_checked_schema = False
             raise StoreUnavailable(self._last_failure) from None
+        finally:
+            self._idle.append(connection)
 
-    def _new_client(self) -> Redis:
-        # A connection that was closed meanwhile fails at its next use: try that once more.
-        pool = BlockingConnectionPool.from_url(
-            self._url, max_connections=_MAX_CONNECTIONS, timeout=None, retry=Retry(NoBackoff(), 1)
-        )
-        pool.connection_kwargs["decode_responses"] = False  # whatever the URL says
-        return Redis.from_pool(pool)
+    def _new_connection(self) -> AbstractConnection:
+        """A connection, which is opened when it is first used."""
+        pool = ConnectionPool.from_url(self._url, retry=Retry(NoBackoff(), 1))
+        # Whatever the URL says. A batch has a time limit; one for each reply would cost more than the reply.
+        pool.connection_kwargs.update(decode_responses=False, socket_timeout=None)
+        return pool.make_connection()
 
-    async def _check_schema(self, client: Redis) -> None:
+    async def _check_schema(self, connection: AbstractConnection) -> None:
         """Mark the database as ours; StoreUnavailable if a server with other documents uses it."""
         own = b"%d" % SCHEMA_VERSION
-        await client.set(_SCHEMA_KEY, own, nx=True)
-        version = await client.get(_SCHEMA_KEY)
+        commands = [(b"SET", _SCHEMA_KEY, own, b"NX"), (b"GET", _SCHEMA_KEY)]
+        for reply in await _exchange(connection, commands):
+            if isinstance(reply, ResponseError):
+                raise reply
+            version = reply
         if version != own:
             shown = version.decode(errors="replace")[:20] if isinstance(version, bytes) else version
             raise StoreUnavailable(
                 f"a mockserver of another version uses it (schema {shown}, not {SCHEMA_VERSION})"
             )
         self._has_checked_schema = True
+
+
+async def _exchange(connection: AbstractConnection, commands: Sequence[_Command]) -> list[Any]:
+    """The replies to commands, errors among them; RedisError if the connection fails."""
+    request = b"".join(map(_encode_command, commands))
+    was_open = connection.is_connected
+    try:
+        return await _send_and_read(connection, request, len(commands))
+    except ConnectionLost:
+        if not was_open:
+            raise
+    # The server has closed it since it was last used: try once more.
+    return await _send_and_read(connection, request, len(commands))
+
+
+async def _send_and_read(connection: AbstractConnection, request: bytes, count: int) -> list[Any]:
+    try:
+        await connection.send_packed_command(request, check_health=False)
+        return [await _read_reply(connection) for _ in range(count)]
+    except BaseException:
+        # A reply that comes too late must not be read as that to another command.
+        await connection.disconnect(nowait=True)
+        raise
+
+
+async def _read_reply(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _encode_command(command: _Command) -> bytes:
+    return b"*%d\r\n%b" % (len(command), b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in command]))
 
 
 def _separate_gets(commands: Iterable[_Command]) -> tuple[list[bytes], list[_Command]]:
@@ -498,14 +537,13 @@ def _values_by_key(keys: Sequence[bytes], reply: Any) -> dict[bytes, Any]:
 
 def _settle(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     """Give a request its replies, or StoreUnavailable if one of them is an error."""
-    if future.done():  # settled before, or its request has ended
+    if future.done():  # its request has ended
         return
-    failure = next((each for each in replies if isinstance(each, Exception)), None)
-    if failure is None:
-        future.set_result(replies)
-    else:
-        reason = failure.reason if isinstance(failure, StoreUnavailable) else str(failure)
-        future.set_exception(StoreUnavailable(reason))
+    for each in replies:
+        if isinstance(each, Exception):
+            future.set_exception(StoreUnavailable(str(each)))
+            return
+    future.set_result(replies)
 
 
 def _number_or_empty(number: int | None) -> bytes:
