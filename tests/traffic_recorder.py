@@ -6,6 +6,7 @@ same and saves the exchanges to a spool folder.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -95,9 +96,19 @@ def _record_direct_replies(on_captured: Callable[[CapturedExchange], None]) -> N
 
     inner = DirectReplies.reply_to
 
-    def recorded(self: DirectReplies, head: KnownHead, body: bytes, client: Any) -> DirectReply | None:
+    def recorded(self: DirectReplies, head: KnownHead, body: bytes, client: Any) -> Any:
         reply = inner(self, head, body, client)
-        if reply is not None:
+        return (
+            report_later(self, head, body, reply)
+            if asyncio.iscoroutine(reply)
+            else report(self, head, body, reply)
+        )
+
+    async def report_later(self: DirectReplies, head: KnownHead, body: bytes, making: Any) -> Any:
+        return report(self, head, body, await making)
+
+    def report(self: DirectReplies, head: KnownHead, body: bytes, reply: Any) -> Any:
+        if isinstance(reply, DirectReply):
             status_line, *lines = reply.head.decode("latin-1").split("\r\n")[:-2]
             exchange = CapturedExchange(
                 head.scope["method"],

@@ -91,6 +91,8 @@ def respond_chat_at_once(
     session: Session, path: str, headers: Mapping[bytes, bytes], raw_body: bytes
 ) -> RenderedReply | None:
     """What `respond_chat` returns, if it need not wait, as `engine.pipeline.respond_at_once` does for Responses."""
+    if session.shares_seed:
+        return None
     version = session.version + session.stubs.version
     request: ChatRequestPlan | None = session.plans.get(version, path, raw_body)
     if request is None:

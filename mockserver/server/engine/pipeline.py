@@ -67,7 +67,7 @@ from mockserver.server.state.store import MemoryStore, ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
 
-__all__ = ["can_respond_at_once", "check_in_context", "respond", "respond_at_once"]
+__all__ = ["can_respond_at_once", "check_in_context", "plan_at_once", "respond", "respond_at_once"]
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
@@ -90,13 +90,14 @@ async def respond(
     session_cache: bool = False,
     headers: Mapping[bytes, bytes] = _NO_HEADERS,
     scenario: str | None = None,
+    plan: RequestPlan | None = None,
 ) -> RenderedReply:
     """The reply to a create request; ApiError if the API rejects it.
 
     `session_cache`: the request asks for the session cache. `headers` are for matchers and limits.
-    `scenario` names the stub, exchange or scenario that answers.
+    `scenario` names the stub, exchange or scenario that answers. `plan` is what `plan_at_once` returned just now.
     """
-    request = session.plans.get(session.version + session.stubs.version, path, raw_body)
+    request = plan or session.plans.get(session.version + session.stubs.version, path, raw_body)
     if request is None:
         request = await _plan_request(raw_body, session, path)
     facts, calls, parent = request.facts, request.calls, None
@@ -150,7 +151,6 @@ def can_respond_at_once(session: Session) -> bool:
     """Whether the request and the earlier turn decide every reply in a session, however many came before."""
     return (
         session.limiter is None
-        and session.shared_store is None
         and session.stubs.are_plain
         and session.exchange_index.is_stateless
         and not session.has_fallback
@@ -165,11 +165,7 @@ def respond_at_once(
     None or ApiError if the reply is an error, has a delivery of its own or belongs to a conversation: then nothing
     has changed, and `respond` answers.
     """
-    version = session.version + session.stubs.version
-    request = session.plans.get(version, path, raw_body)
-    if request is None:
-        request = read_by_form(session, version, path, raw_body) or _read_request(raw_body, session, path)
-        session.plans.add(path, raw_body, request)
+    request = plan_at_once(session, path, raw_body)
     facts, calls, parent = request.facts, request.calls, None
     if request.continues:
         parent = store.find(session.name, facts.previous_response_id)
@@ -244,6 +240,16 @@ def _fill_in(
         reply.delivery,
     )
     return rendered, record
+
+
+def plan_at_once(session: Session, path: str, raw_body: bytes) -> RequestPlan:
+    """The plan of a small request; ApiError if it is invalid."""
+    version = session.version + session.stubs.version
+    request: RequestPlan | None = session.plans.get(version, path, raw_body)
+    if request is None:
+        request = read_by_form(session, version, path, raw_body) or _read_request(raw_body, session, path)
+        session.plans.add(path, raw_body, request)
+    return request
 
 
 async def _plan_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:

@@ -1,24 +1,29 @@
-"""Direct replies: plain requests are answered where they are read, without a task and without ASGI messages.
+"""Direct replies: plain requests are answered where they are read, without ASGI messages.
 
 A request is plain if its head has the same bytes as that of an earlier one, so that it need not be parsed again, and
 if neither it nor a setting asks for more than a reply. The application answers all others, by the same steps of the
-engine.
+engine. With the store in memory, a direct reply needs no task either; a shared store may let it wait.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from starlette.types import Scope
 
 from mockserver.server.delivery.options import DEFAULT_DELIVERY
-from mockserver.server.engine.pipeline import can_respond_at_once, respond_at_once
+from mockserver.server.engine.pipeline import (
+    can_respond_at_once,
+    plan_at_once,
+    respond,
+    respond_at_once,
+)
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError
 from mockserver.server.http.reply_delivery import EVENT_STREAM_CONTENT_TYPE, JSON_CONTENT_TYPE
-from mockserver.server.http.responses_endpoint import SESSION_CACHE_HEADER
+from mockserver.server.http.responses_endpoint import OUTCOME_SCOPE_KEY, SESSION_CACHE_HEADER
 from mockserver.server.http.services import Services
 from mockserver.server.large_bodies import is_large
 from mockserver.server.state.journal import Entry, RequestHead
@@ -51,8 +56,14 @@ _REPLY_HEAD = _head_form(JSON_CONTENT_TYPE, b"content-length: %d")
 _STREAM_HEAD = _head_form(EVENT_STREAM_CONTENT_TYPE, b"transfer-encoding: chunked")
 
 
-Responder: TypeAlias = Callable[[Session, str, Mapping[bytes, bytes], bytes], RenderedReply | None]
-"""Replies at once to headers and body for a path. None or ApiError, and nothing changed: the application replies."""
+LaterReply: TypeAlias = Coroutine[Any, Any, RenderedReply]
+Responder: TypeAlias = Callable[
+    [Session, str, Mapping[bytes, bytes], bytes], RenderedReply | LaterReply | None
+]
+"""Replies to headers and body for a path, at once or after waiting for a store.
+
+None or ApiError, and nothing changed: the application replies.
+"""
 
 
 class KnownHead:
@@ -115,9 +126,12 @@ class DirectReplies:
 
     def _respond(
         self, session: Session, path: str, headers: Mapping[bytes, bytes], body: bytes
-    ) -> RenderedReply | None:
+    ) -> RenderedReply | LaterReply | None:
         store = self._services.store
-        return respond_at_once(session, store, path, headers, body) if type(store) is MemoryStore else None
+        if type(store) is MemoryStore:
+            return respond_at_once(session, store, path, headers, body)
+        plan = plan_at_once(session, path, body)
+        return respond(session, store, path, body, headers=headers, plan=plan)
 
     def find_head(self, head: bytes) -> KnownHead | None:
         """The head of these bytes; None if it was not added, not even with another length of the body."""
@@ -151,8 +165,14 @@ class DirectReplies:
             if key := _take_out_length(head)[0]:
                 _add_head(self._heads_of_any_size, key, known)
 
-    def reply_to(self, head: KnownHead, body: bytes, client: tuple[Any, ...] | None) -> DirectReply | None:
-        """The reply to a request; None, and nothing has changed, if it is not plain."""
+    def reply_to(
+        self, head: KnownHead, body: bytes, client: tuple[Any, ...] | None
+    ) -> DirectReply | Coroutine[Any, Any, DirectReply | Scope] | None:
+        """The reply to a request; None, and nothing has changed, if it is not plain.
+
+        A coroutine waits for a shared store. It returns the reply, or, if that is an error or not plain, the scope with
+        which the application sends it.
+        """
         services, headers = self._services, head.headers
         session, path = services.default_session, head.scope["path"]
         delivery = session.delivery
@@ -174,6 +194,36 @@ class DirectReplies:
             return None
         if reply is None:
             return None
+        if not isinstance(reply, RenderedReply):
+            return self._wait_for(reply, session, head, body, client)
+        return self._record(reply, session, head, body, client)
+
+    async def _wait_for(
+        self,
+        making: LaterReply,
+        session: Session,
+        head: KnownHead,
+        body: bytes,
+        client: tuple[Any, ...] | None,
+    ) -> DirectReply | Scope:
+        outcome: RenderedReply | Exception
+        try:
+            outcome = reply = await making
+            if reply.delivery is DEFAULT_DELIVERY and not (reply.fault_name or reply.steps or reply.headers):
+                return self._record(reply, session, head, body, client)
+        except Exception as error:  # noqa: BLE001 (the application words it)
+            outcome = error
+        return {**head.scope, "query_string": b"", "client": client, OUTCOME_SCOPE_KEY: outcome}
+
+    def _record(
+        self,
+        reply: RenderedReply,
+        session: Session,
+        head: KnownHead,
+        body: bytes,
+        client: tuple[Any, ...] | None,
+    ) -> DirectReply:
+        services, delivery = self._services, session.delivery
         entry = Entry(
             session.clock.now(),
             head.record(services.secrets, session.name, client),

@@ -26,9 +26,18 @@ from mockserver.server.http.requests import (
 from mockserver.server.large_bodies import LARGE_BODY_BYTES, run_beside_loop
 from mockserver.wire import json
 
-__all__ = ["SESSION_CACHE_HEADER", "create_response", "delivery_of_passed_on", "reply_handler"]
+__all__ = [
+    "OUTCOME_SCOPE_KEY",
+    "SESSION_CACHE_HEADER",
+    "create_response",
+    "delivery_of_passed_on",
+    "reply_handler",
+]
 
 SESSION_CACHE_HEADER = b"x-dashscope-session-cache"
+
+#: Key in the scope for what `respond` has returned or raised already.
+OUTCOME_SCOPE_KEY = "mockserver.outcome"
 
 ReplyMaker: TypeAlias = Callable[[HttpRequest], Awaitable[RenderedReply]]
 
@@ -102,15 +111,7 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
         details = reply.details._replace(request_findings=findings, ignored=ignored)
         return reply._replace(details=details)
     try:
-        reply = await respond(
-            session,
-            services.store,
-            path,
-            request.body,
-            session_cache=request.headers.get(SESSION_CACHE_HEADER) == b"enable",
-            headers=request.headers,
-            scenario=requested_scenario(request),
-        )
+        reply = await _respond(request)
     except ApiError as error:
         if services.passes_on(error):
             error.delivery = await delivery_of_passed_on(request, error.delivery, fault)
@@ -123,6 +124,21 @@ async def _make_reply(request: HttpRequest) -> RenderedReply:
     if fault is None and (stub_fault is None or await session.fault_if_due(stub_fault, path, request.body)):
         return reply
     return reply._replace(delivery=replace(reply.delivery, fault=fault))
+
+
+async def _respond(request: HttpRequest) -> RenderedReply:
+    outcome: RenderedReply | Exception | None = request.scope.get(OUTCOME_SCOPE_KEY)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome or await respond(
+        request.session,
+        request.services.store,
+        request.scope["path"],
+        request.body,
+        session_cache=request.headers.get(SESSION_CACHE_HEADER) == b"enable",
+        headers=request.headers,
+        scenario=requested_scenario(request),
+    )
 
 
 async def delivery_of_passed_on(

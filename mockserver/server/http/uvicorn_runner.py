@@ -32,7 +32,7 @@ import ssl
 import struct
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 import uvicorn
 import uvicorn.lifespan.off  # uvicorn would load it when a server is started
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -242,6 +242,9 @@ class _ResponseCycle(RequestResponseCycle):
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
+            entry: Entry | None = self.scope.get(ENTRY_SCOPE_KEY)  # type: ignore[assignment]
+            if entry is not None and not entry.left:  # the client left before there was a reply to it
+                entry.mark_left()
             return
         if message["type"] == REPLY_MESSAGE:
             self._start_response(message["status"], message["headers"])
@@ -387,7 +390,11 @@ class _HttpConnection(HttpToolsProtocol):
     _direct_entry: Entry | None = None
     """The journal entry of the last reply, if it was a direct one."""
     _unread = b""
-    """A known head whose body has not come."""
+    """A known head whose body has not come, or what comes while a direct reply waits for the store."""
+    _reply_task: asyncio.Task[None] | None = None
+    """Waits for the store with a direct reply."""
+    _closes_after_reply = False
+    """Whether the server stops meanwhile."""
 
     def __init__(
         self,
@@ -413,7 +420,11 @@ class _HttpConnection(HttpToolsProtocol):
             return
         before, self._unread = self._unread, b""
         data = before + data if before else data
-        if self._is_between_requests:
+        if self._reply_task is not None:
+            self._unread = data
+            if len(data) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        elif self._is_between_requests:
             self._receive_request(data, self._direct_replies, may_wait=not before)
         else:
             self._receive(data)
@@ -443,8 +454,11 @@ class _HttpConnection(HttpToolsProtocol):
         known, before = direct_replies.find_head(head), self.cycle
         if known is not None and known.body_size == len(body):
             reply = direct_replies.reply_to(known, body, self.client)
-            if reply is not None:
+            if isinstance(reply, tuple):
                 self._write_reply(reply)
+                return
+            if reply is not None:
+                self._wait_for_reply(reply, body)
                 return
         elif known is not None and may_wait and not body:
             self._unread = data
@@ -470,10 +484,62 @@ class _HttpConnection(HttpToolsProtocol):
                     break
         self._idle_since = self.loop.time()
 
+    def _wait_for_reply(self, making: Coroutine[Any, Any, DirectReply | Scope], body: bytes) -> None:
+        self._request_began_at = self._active_cycle = self._direct_entry = None
+        self._reply_task = task = self.loop.create_task(self._reply_later(making, body))
+        self.tasks.add(task)
+
+    async def _reply_later(self, making: Coroutine[Any, Any, DirectReply | Scope], body: bytes) -> None:
+        """Write a reply as soon as the store has what it needs; what comes on the connection meanwhile waits."""
+        task = self._reply_task
+        try:
+            reply = await making
+            self._reply_task = None
+            if self._unread:
+                self.flow.resume_reading()
+                self.loop.call_soon(self._read_waiting)  # outside of this task, as from the socket
+            if isinstance(reply, tuple):
+                self._write_later_reply(reply)
+            else:
+                await self._reply_by_application(reply, body)
+        finally:
+            self.tasks.discard(task)
+
+    def _write_later_reply(self, reply: DirectReply) -> None:
+        if self.transport.is_closing():
+            reply.entry.mark_left()
+        elif self._closes_after_reply:
+            self._write_reply(reply._replace(head=b"%bconnection: close\r\n\r\n" % reply.head[:-2]))
+            self.shutdown()
+        else:
+            self._write_reply(reply)
+
+    async def _reply_by_application(self, scope: Scope, body: bytes) -> None:
+        scope["extensions"] = {CONNECTION_EXTENSION: self}
+        cycle = self.cycle = self._active_cycle = self._new_cycle(scope)
+        cycle.more_body, cycle.keep_alive = False, not self._closes_after_reply
+        cycle.disconnected = self.transport.is_closing()
+        self.request_arrived_at = self.loop.time()
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await cycle.run_asgi(lambda scope, _, send: self.app(scope, receive, send))
+        if cycle.disconnected:
+            self._free_requests()
+
+    def _read_waiting(self) -> None:
+        if self._unread and not self.transport.is_closing():
+            self.data_received(b"")
+
     def _continue_reply(self, chunks: Iterator[bytes], entry: Entry) -> None:
         """Write the rest of a reply when its client reads again."""
-        scope: Any = {"method": "POST", ENTRY_SCOPE_KEY: entry}
-        cycle = self.cycle = _ResponseCycle(
+        cycle = self.cycle = self._new_cycle({"method": "POST", ENTRY_SCOPE_KEY: entry})
+        cycle.more_body, cycle.response_started = False, True
+        self._start_asgi_task(cycle, lambda *_: cycle.finish_reply(chunks))
+
+    def _new_cycle(self, scope: Any) -> _ResponseCycle:
+        return _ResponseCycle(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -486,8 +552,6 @@ class _HttpConnection(HttpToolsProtocol):
             keep_alive=True,
             on_response=self.on_response_complete,
         )
-        cycle.more_body, cycle.response_started = False, True
-        self._start_asgi_task(cycle, lambda *_: cycle.finish_reply(chunks))
 
     def _parse_in_pieces(self, data: bytes) -> None:
         """Parse until many requests wait for their turn: in memory, a request needs forty times its bytes."""
@@ -707,12 +771,17 @@ class _HttpConnection(HttpToolsProtocol):
         self._request_began_at = began_at
 
     def shutdown(self) -> None:
+        if self._reply_task is not None:
+            self._closes_after_reply = True
+            return
         if self._unread:
             self._read_waiting_head()
         super().shutdown()
 
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a head, a body or an idle period takes too long."""
+        if self._reply_task is not None:
+            return
         if self._unread:
             self._read_waiting_head()
         unfinished = self._unfinished_cycle

@@ -6,13 +6,16 @@ that comes in pieces goes to the application.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,15 +27,20 @@ from mockserver.profiles import load_profile
 from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import parse_fault
+from mockserver.server.delivery.options import Delivery
 from mockserver.server.http import uvicorn_runner
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import open_session
+from mockserver.server.state.shared_stores import open_shared_store
+from mockserver.server.state.shared_stores.sqlite_store import SqliteStore
+from mockserver.server.state.store import ResponseRecord, SharedStore, StoreUnavailable
 from mockserver.server.stubs.matchers import build_matcher
 from tests.api_client import wait_until
 from tests.marks import slow_except
+from tests.redis_server import RedisServer
 
 MODEL = "qwen3-max-2026-01-23"
 PROFILE = load_profile("qwen-2026-01")
@@ -97,6 +105,8 @@ def connected(services: Services) -> Iterator[Connection]:
         with connection.socket:
             yield connection
     finally:
+        if services.store.is_shared:
+            server.run(services.store.close())
         server.stop()
 
 
@@ -432,3 +442,205 @@ def test_a_reset_after_a_direct_reply_is_recorded(connection: Connection, servic
     journal = services.default_session.journal
     wait_until(lambda: journal.last.left)
     assert [each.left for each in journal] == [False, False, True]
+
+
+def services_with_store(store: SharedStore) -> Services:
+    services = new_services(store=store)
+    services.default_session.share_store(store, shares_seed=True)
+    return services
+
+
+@pytest.fixture
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Services, Services]:
+    """Services of two servers that share their stores with others, but not with each other."""
+    if request.param == "sqlite":
+        urls = [f"sqlite:{tmp_path / str(number)}" for number in range(2)]
+    else:
+        redis: RedisServer = request.getfixturevalue("redis")
+        urls = [redis.url, redis.url.replace("db=1", "db=2")]
+    one, two = (services_with_store(open_shared_store(url)) for url in urls)
+    return one, two
+
+
+@pytest.mark.parametrize("shared", slow_except(["redis"], ["redis", "sqlite"]), indirect=True)
+def test_with_a_shared_store_replies_and_journal_are_those_of_the_application(
+    shared: tuple[Services, Services],
+) -> None:
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "How far is the moon?"}]}
+    requests: list[tuple[Any, str]] = [
+        (QUESTION, PATH),
+        (QUESTION, PATH),
+        ({**QUESTION, "stream": True}, PATH),
+        ({**QUESTION, "input": "And the sun?"}, PATH),
+        ({**QUESTION, "input": [{"role": "user", "content": "Hello"}], "store": False}, PATH),
+        ({**QUESTION, "previous_response_id": "unknown"}, PATH),
+        ({**QUESTION, "previous_response_id": "unknown", "stream": True}, PATH),
+        ({**QUESTION, "model": "gpt-5"}, PATH),
+        (b"{", PATH),
+        (chat, CHAT_PATHS[0]),
+    ]
+    delayed = build_matcher(contains="later")
+    with connected(shared[0]) as whole, connected(shared[1]) as pieces:
+        for _ in range(2):
+            for body, path in requests:
+                expected = _without_date(pieces.send(body, path=path, in_pieces=True))
+                assert _without_date(whole.send(body, path=path)) == expected
+        for stubbed in (False, True):
+            replies = [json.loads(each.send(QUESTION).partition(b"\r\n\r\n")[2]) for each in (whole, pieces)]
+            for turn in range(3):
+                question = {**QUESTION, "input": f"And {turn} times later?", "stream": turn == 1}
+                turns = [
+                    each.send({**question, "previous_response_id": reply["id"]}, in_pieces=each is pieces)
+                    for each, reply in zip((whole, pieces), replies, strict=True)
+                ]
+                assert _without_date(turns[0]) == _without_date(turns[1])
+                assert turns[0].startswith(b"HTTP/1.1 200")
+                assert (b"x-mock-fault: invalid" in turns[0]) is stubbed
+            for each in shared:
+                stubs, delivery = each.default_session.stubs, Delivery(invalid=True)
+                stubs.add(message_script("Wait."), matcher=delayed, times=None, delivery=delivery)
+    recorded = [list(map(_recorded, each.default_session.journal)) for each in shared]
+    assert recorded[0] == recorded[1]
+    assert len(recorded[0]) == 2 * len(requests) + 8
+
+
+class HeldStore(SqliteStore):
+    """A store that stores responses, or fails, when a test releases it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), 100)
+        self.waiting = threading.Semaphore(0)
+        self.released = threading.Event()
+        self.fails = False
+
+    async def put(self, record: ResponseRecord) -> None:
+        self.waiting.release()
+        assert await asyncio.to_thread(self.released.wait, 30)
+        if self.fails:
+            raise StoreUnavailable("the test says so")
+        await super().put(record)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> tuple[HeldStore, Services]:
+    """A store that holds what it gets from the third request on, and the services of its server."""
+    store = HeldStore(tmp_path / "store")
+    store.released.set()
+    return store, services_with_store(store)
+
+
+def ask_twice(connection: Connection, store: HeldStore) -> None:
+    """Make the head of a question known, and hold what comes next."""
+    for _ in range(2):
+        connection.send(QUESTION)
+        assert store.waiting.acquire(timeout=30)
+    store.released.clear()
+
+
+def test_requests_that_wait_for_the_store_are_answered_in_order(held: tuple[HeldStore, Services]) -> None:
+    store, services = held
+    with connected(services) as connection:
+        ask_twice(connection, store)
+        connection.socket.sendall(_encode(QUESTION))
+        assert store.waiting.acquire(timeout=30)
+        for number in range(3):  # while the first one waits
+            connection.socket.sendall(_encode({**QUESTION, "input": f"Question {number}"}))
+        store.released.set()
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 4 or not received.endswith(b"}"):
+            received += connection.socket.recv(1 << 16)
+    prompts = [each.prompt for each in services.default_session.journal]
+    assert prompts[2:] == [QUESTION["input"], *(f"Question {number}" for number in range(3))]
+    replies = [each.request_id.encode() for each in services.default_session.journal][2:]
+    assert re.findall(rb"x-request-id: (\S+)", received) == replies
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_failure_of_the_store_is_a_503_as_by_the_application(
+    held: tuple[HeldStore, Services], in_pieces: bool
+) -> None:
+    store, services = held
+    with connected(services) as connection:
+        ask_twice(connection, store)
+        store.fails = True
+        store.released.set()
+        reply = connection.send({**QUESTION, "temperature": 0}, in_pieces=in_pieces)
+        assert reply.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in reply
+        entry = services.default_session.journal.last
+        assert (entry.status, entry.prompt, entry.left) == (503, QUESTION["input"], False)
+        assert entry.detail == "store: the test says so"
+        store.fails = False
+        assert connection.send(QUESTION).startswith(b"HTTP/1.1 200")
+    assert len(services.default_session.journal) == 4
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_client_that_leaves_while_its_request_waits_for_the_store_is_recorded(
+    held: tuple[HeldStore, Services], in_pieces: bool, fails: bool
+) -> None:
+    store, services = held
+    journal = services.default_session.journal
+    with connected(services) as connection, connected(services) as other:
+        ask_twice(connection, store)
+        request = _encode(QUESTION)
+        for piece in (request[:20], request[20:]) if in_pieces else (request,):
+            connection.socket.sendall(piece)
+            time.sleep(0.002 * in_pieces)
+        assert store.waiting.acquire(timeout=30)
+        connection.socket.close()
+        time.sleep(0.05)
+        store.fails = fails
+        store.released.set()
+        wait_until(lambda: len(journal) == 3)
+        wait_until(lambda: journal.last.left)
+        assert journal.last.status == (503 if fails else 200)
+        store.fails = False
+        assert other.send(QUESTION).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stop_waits_for_requests_that_wait_for_the_store(
+    held: tuple[HeldStore, Services], fails: bool
+) -> None:
+    store, services = held
+    server = ThreadedServer(App(services), grace_seconds=30)
+    server.start()
+    connection = Connection(int(server.url.rpartition(":")[2]))
+    ask_twice(connection, store)
+    connection.socket.sendall(_encode(QUESTION))
+    assert store.waiting.acquire(timeout=30)
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    with connection.socket:
+        wait_until(lambda: _refuses_connections(server.url))
+        store.fails = fails
+        store.released.set()
+        reply = connection.receive()
+        assert reply.startswith(b"HTTP/1.1 503" if fails else b"HTTP/1.1 200")
+        assert b"\r\nconnection: close\r\n" in reply
+        assert not connection.socket.recv(1)
+    stopping.join()
+
+
+def _refuses_connections(url: str) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_a_connection_whose_request_waits_for_the_store_is_not_idle(
+    held: tuple[HeldStore, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, services = held
+    with connected(services) as connection:
+        ask_twice(connection, store)
+        connection.socket.sendall(_encode(QUESTION))
+        assert store.waiting.acquire(timeout=30)
+        monkeypatch.setattr(uvicorn_runner, "IDLE_TIMEOUT_SECONDS", 0.0)
+        time.sleep(1.2)  # the server looks for idle connections once a second
+        store.released.set()
+        assert connection.receive().startswith(b"HTTP/1.1 200")
