@@ -49,9 +49,10 @@ def write_record(record: ResponseRecord) -> bytes:
         "cached_until": record.cached_until,
         "calls": _calls_to_json(record.calls),
     }
-    parts = json.dumps(head), record.response_body, record.request_body or _ABSENT
+    written, response, request = json.dumps(head), record.response_body, record.request_body or _ABSENT
+    sizes = b"%d,%d,%d" % (len(written), len(response), len(request))
     # Like `_join`, in one go: each turn needs it.
-    return b'{"bytes":[%d,%d,%d],"record":%b,"response":%b,"request":%b}' % (*map(len, parts), *parts)
+    return b'{"bytes":[%b],"record":%b,"response":%b,"request":%b}' % (sizes, written, response, request)
 
 
 def read_record(document: bytes) -> ResponseRecord:

@@ -462,7 +462,7 @@ class RedisStore:
         pool = ConnectionPool.from_url(self._url, retry=Retry(NoBackoff(), 1))
         # Whatever the URL says. A batch has a time limit; one for each reply would cost more than the reply.
         pool.connection_kwargs.update(decode_responses=False, socket_timeout=None)
-        return pool.make_connection()
+        return pool.connection_class(**pool.connection_kwargs)
 
     async def _check_schema(self, connection: AbstractConnection) -> None:
         """Mark the database as ours; StoreUnavailable if a server with other documents uses it."""
