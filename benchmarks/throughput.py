@@ -413,7 +413,7 @@ def main() -> None:
     )
     parser.add_argument("--peers", action="store_true", help="also install and compare other mock servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to a file")
-    parser.add_argument("--write-table", action="store_true", help="write the table to benchmarks/README.md")
+    parser.add_argument("--write-table", action="store_true", help="write the table to docs/performance.md")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.processes, arguments.seconds = 2, 1, 0.3

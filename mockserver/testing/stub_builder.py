@@ -109,7 +109,7 @@ class ChainableStub(Stub):
         """
         self.release_replies()
         hold = Hold()
-        self.definition = replace(self.definition, delivery=replace(self.definition.delivery, hold=hold))
+        self._registry.change_delivery(self, replace(self.definition.delivery, hold=hold))
         return hold
 
 

@@ -23,10 +23,10 @@ from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
 from mockserver.server.request_facts import CallableFunction, RequestFacts
-from mockserver.server.state.sessions import SelectedReply, Session
+from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import SharedStore
 from mockserver.server.stubs.exchange_index import ExchangeChoice
-from mockserver.server.stubs.exchange_replies import prepare_script
+from mockserver.server.stubs.exchange_replies import SelectedReply, prepare_script
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.server.stubs.placeholders import fill_placeholders
 from mockserver.server.stubs.stubs import FunctionReply, Stub
@@ -145,6 +145,8 @@ def is_repeatable(selected: SelectedReply, session: Session) -> bool:
 def _reply_from_stub(
     session: Session, stub: Stub, request: IncomingRequest, reply_seed: ReplySeed
 ) -> SelectedReply | PendingReply:
+    if stub.selected is not None:
+        return stub.selected
     definition = stub.definition
     if definition.reply is None:
         return _reply_with_delivery(session, stub, request, reply_seed)

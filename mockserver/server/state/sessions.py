@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
 from mockserver.contract.bodies.requests import AnyModel, RequestChecker
@@ -26,7 +26,7 @@ from mockserver.server.state.store import SharedStore
 from mockserver.server.stubs.document_problems import explain_exchange
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import (
-    ReplyDefinition,
+    SelectedReply,
     prepare_delivery,
     prepare_reply,
     require_known_profile,
@@ -41,7 +41,6 @@ __all__ = [
     "DEFAULT_SESSION_NAME",
     "MAX_COUNTED_REQUESTS",
     "AnyModel",
-    "SelectedReply",
     "Session",
     "derive_session",
     "open_session",
@@ -55,15 +54,6 @@ DEFAULT_SESSION_NAME = "default"
 #: Requests whose occurrences are counted; the least recent are dropped first. There are more of them than
 #: records in the store, so an id can repeat only after its first response has been evicted.
 MAX_COUNTED_REQUESTS = 20_000
-
-
-class SelectedReply(NamedTuple):
-    """The reply to a request."""
-
-    stub_name: str | None
-    """Name of the stub or exchange; None for a generated reply."""
-    reply: ReplyDefinition
-    delivery: Delivery = DEFAULT_DELIVERY
 
 
 @dataclass(slots=True)

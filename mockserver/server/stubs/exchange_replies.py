@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from mockserver.clock import SteppedClock
@@ -41,6 +41,7 @@ from mockserver.wire.json import parse_pointer
 
 __all__ = [
     "ReplyDefinition",
+    "SelectedReply",
     "complete_tool_calls",
     "find_item_problems",
     "parse_delivery",
@@ -59,6 +60,15 @@ _NO_TEMPLATE = "only a reply from texts, items or a script can have placeholders
 
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or the `error`, `body` or `http` reply of an exchange."""
+
+
+class SelectedReply(NamedTuple):
+    """The reply to a request."""
+
+    stub_name: str | None
+    """Name of the stub or exchange; None for a generated reply."""
+    reply: ReplyDefinition
+    delivery: Delivery = DEFAULT_DELIVERY
 
 
 def prepare_reply(

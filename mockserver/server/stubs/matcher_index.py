@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
@@ -28,39 +28,48 @@ _MAX_SEARCHED_TEXTS = 64
 #: The same for short prompts: one text for this many characters of the prompt.
 _CHARACTERS_PER_TEXT = 16
 
+#: Texts that need no index.
+_FEW_TEXTS = 4
 #: Texts that are searched one by one until the automaton is built again, which takes 5 ms for 10,000 texts.
 _MAX_LATEST_TEXTS = 64
 #: Characters that the automaton searches at a time: it lists every place of every text.
 _WINDOW_CHARACTERS = 4096
 
 _Value = TypeVar("_Value")
+_Found = TypeVar("_Found")
 #: A position, the conditions that the lookup does not decide (None: there are none), and what to return.
 _Entry: TypeAlias = tuple[int, Matcher | None, _Value]
+#: The matchers that expect one value: the only one, as of most values, or the position of the first and all of them,
+#: sorted. A request takes longer the more objects of its own each of 10,000 matchers has.
+_Queue: TypeAlias = _Entry[_Value] | tuple[int, list[_Entry[_Value]]]
 _position_of = itemgetter(0)
 
 _CONDITIONS = tuple(each.name for each in fields(Matcher))
 
-#: The values by which a request finds matchers, for each condition that is compared with a whole value.
-_REQUEST_VALUES: Mapping[str, Callable[[IncomingRequest], Iterable[Hashable]]] = {
-    "": lambda _: (None,),
-    "prompt": lambda request: (request.prompt,),
-    "folded prompt": lambda request: (request.prompt.casefold(),),
-    "after": lambda request: (request.after,),
-    "tool": lambda request: request.tools,
-    "tools": lambda request: (tuple(sorted(request.facts.declared_tool_types)),),
+#: The value by which a request finds matchers, for each condition that is compared with a whole value. Matchers that
+#: can be looked up by no condition have "" and the value None.
+_VALUE: Mapping[str, Callable[[IncomingRequest], Hashable]] = {
+    "prompt": attrgetter("facts.prompt"),
+    "folded prompt": lambda request: request.prompt.casefold(),
+    "after": attrgetter("after"),
+    "tools": lambda request: tuple(sorted(request.facts.declared_tool_types)),
+    "turn": attrgetter("turn"),
+    "model": attrgetter("facts.model"),
+    "thinking": attrgetter("facts.thinking"),
+    "stream": attrgetter("facts.stream"),
+}
+#: The values, for each condition that is compared with one of several.
+_VALUES: Mapping[str, Callable[[IncomingRequest], Iterable[Hashable]]] = {
+    "tool": attrgetter("tools"),
     "json_subset": lambda request: _scalars(request.body),
     "header": lambda request: request.raw_headers.items(),
-    "turn": lambda request: (request.turn,),
-    "model": lambda request: (request.model,),
-    "thinking": lambda request: (request.facts.thinking,),
-    "stream": lambda request: (request.stream,),
 }
-#: The texts to search, for each condition that expects a part of a text.
-_REQUEST_TEXTS: Mapping[str, Callable[[IncomingRequest], Iterable[str]]] = {
-    "contains": lambda request: (request.prompt,),
-    "folded contains": lambda request: (request.prompt.casefold(),),
-    "tool_output": lambda request: request.tool_outputs[-1:],
-    "instructions": lambda request: (request.instructions,),
+#: The text to search, for each condition that expects a part of a text.
+_TEXT: Mapping[str, Callable[[IncomingRequest], str]] = {
+    "contains": attrgetter("facts.prompt"),
+    "folded contains": lambda request: request.prompt.casefold(),
+    "tool_output": lambda request: next(reversed(request.tool_outputs), ""),
+    "instructions": attrgetter("instructions"),
 }
 
 
@@ -70,14 +79,26 @@ class MatcherIndex(Generic[_Value]):
     def __init__(self) -> None:
         self._lookups: dict[str, _Lookup[_Value]] = {}
         self._keys: dict[int, tuple[str, Any]] = {}
+        self._find_lookups()
+
+    def _find_lookups(self) -> None:
+        """Sort the lookups by how a request finds its matchers there."""
+        lookups = self._lookups.items()
+        self._unconditional = self._lookups[""].queues.values() if "" in self._lookups else ()
+        self._by_value = [(_VALUE[key], each.queues.get) for key, each in lookups if key in _VALUE]
+        self._by_values = [(_VALUES[key], each.queues) for key, each in lookups if key in _VALUES]
+        self._by_text = [(_TEXT[key], each.search) for key, each in lookups if key in _TEXT]
 
     def add(self, position: int, matcher: Matcher, value: _Value) -> None:
         """Add a value at a position that is free."""
         condition, expected = self._keys[position] = self._choose_key(matcher)
         if condition not in self._lookups:
             self._lookups[condition] = _Lookup(condition)
-        entry = (position, _remaining_conditions(matcher, condition), value)
-        insort(self._lookups[condition].queue_for(expected), entry, key=_position_of)
+            self._find_lookups()
+        lookup = self._lookups[condition]
+        entries = lookup.entries(expected)
+        insort(entries, (position, _remaining_conditions(matcher, condition), value), key=_position_of)
+        lookup.put(expected, entries)
 
     def discard(self, position: int) -> None:
         """Remove the value at a position, if there is one."""
@@ -85,47 +106,47 @@ class MatcherIndex(Generic[_Value]):
             return
         condition, expected = self._keys.pop(position)
         lookup = self._lookups[condition]
-        queue = lookup.queues[expected]
-        del queue[bisect_left(queue, position, key=_position_of)]
-        if not queue:
-            lookup.discard(expected)
+        entries = lookup.entries(expected)
+        del entries[bisect_left(entries, position, key=_position_of)]
+        lookup.put(expected, entries)
         if not lookup.queues:
             del self._lookups[condition]
+            self._find_lookups()
 
     def reorder(self, position_of: Callable[[_Value], int]) -> None:
         """Move the values to these positions."""
         self._keys = {}
         for condition, lookup in self._lookups.items():
-            for expected, queue in lookup.queues.items():
-                queue[:] = sorted(
-                    ((position_of(value), conditions, value) for _, conditions, value in queue),
-                    key=_position_of,
+            for expected in lookup.queues:
+                moved = (
+                    (position_of(value), conditions, value)
+                    for _, conditions, value in lookup.entries(expected)
                 )
-                self._keys.update((position, (condition, expected)) for position, _, _ in queue)
+                entries = sorted(moved, key=_position_of)
+                lookup.put(expected, entries)
+                self._keys.update((position, (condition, expected)) for position, _, _ in entries)
 
     def first_match(
         self, request: IncomingRequest, is_accepted: Callable[[_Value], bool] | None = None
     ) -> _Value | None:
         """Return the first value whose matcher holds and that is accepted."""
-        queues: list[list[_Entry[_Value]]] = []
-        for lookup in self._lookups.values():
-            queues += lookup.find(request)
+        queues: list[_Queue[_Value]] = [*self._unconditional]
+        for value_of, get in self._by_value:
+            queue = get(value_of(request))
+            if queue is not None:
+                queues.append(queue)
+        for text_of, search in self._by_text:
+            queues += search.find(text_of(request))
+        for values_of, by_value in self._by_values:
+            queues += [by_value[value] for value in values_of(request) if value in by_value]
         if not queues:
             return None
         if len(queues) > 1:
             queues.sort()  # by position, so the comparison ends at the first match
-        match: _Entry[_Value] | None = None
-        for queue in queues:
-            for entry in queue:
-                position, conditions, value = entry
-                if match is not None and match[0] < position:
-                    break
-                if (conditions is None or conditions.matches(request)) and (
-                    is_accepted is None or is_accepted(value)
-                ):
-                    match = entry
-                    break
-        return None if match is None else match[2]
+        first = queues[0]
+        if len(first) == 3 and first[1] is None and is_accepted is None:  # as of most stubs
+            return first[2]
+        return _first_match(queues, request, is_accepted)
 
     def _choose_key(self, matcher: Matcher) -> tuple[str, Any]:
         """The condition to look a matcher up by and its value: the first that few others share."""
@@ -134,58 +155,158 @@ class MatcherIndex(Generic[_Value]):
 
     def _shared_by(self, key: tuple[str, Any]) -> int:
         lookup = self._lookups.get(key[0])
-        return 0 if lookup is None else len(lookup.queues.get(key[1], ())) >> _QUEUE_SIZE_BITS
+        return 0 if lookup is None else len(lookup.entries(key[1])) >> _QUEUE_SIZE_BITS
+
+
+def _first_match(
+    queues: Iterable[_Queue[_Value]], request: IncomingRequest, is_accepted: Callable[[_Value], bool] | None
+) -> _Value | None:
+    match: _Entry[_Value] | None = None
+    for queue in queues:
+        for entry in (queue,) if len(queue) == 3 else queue[1]:
+            position, conditions, value = entry
+            if match is not None and match[0] < position:
+                break
+            if (conditions is None or conditions.matches(request)) and (
+                is_accepted is None or is_accepted(value)
+            ):
+                match = entry
+                break
+    return None if match is None else match[2]
 
 
 class _Lookup(Generic[_Value]):
-    """The matchers that are looked up by one condition: a queue, sorted by position, for each expected value."""
+    """The matchers that are looked up by one condition: a queue for each expected value."""
 
     def __init__(self, condition: str) -> None:
-        self.queues: dict[Any, list[_Entry[_Value]]] = {}
-        self._is_by_prompt = condition == "prompt"
-        self._search = TextSearch() if condition in _REQUEST_TEXTS else None
-        self._request_values: Callable[[IncomingRequest], Iterable[Any]] = (
-            _REQUEST_VALUES.get(condition) or _REQUEST_TEXTS[condition]
-        )
+        self.queues: dict[Any, _Queue[_Value]] = {}
+        self.search: TextSearch[_Queue[_Value]] = TextSearch()
+        """The same for a condition that expects a part of a text."""
+        self._is_by_text = condition in _TEXT
 
-    def queue_for(self, expected: Any) -> list[_Entry[_Value]]:
-        if expected not in self.queues:
-            self.queues[expected] = []
-            if self._search is not None:
-                self._search.add(expected)
-        return self.queues[expected]
+    def entries(self, expected: Any) -> list[_Entry[_Value]]:
+        """The entries for a value, which may be changed to be put again."""
+        queue = self.queues.get(expected)
+        return [] if queue is None else [queue] if len(queue) == 3 else queue[1]
 
-    def discard(self, expected: Any) -> None:
-        del self.queues[expected]
-        if self._search is not None:
-            self._search.remove(expected)
-
-    def find(self, request: IncomingRequest) -> Sequence[list[_Entry[_Value]]]:
-        """The queues for the values that a request has."""
-        if self._is_by_prompt:  # most exchanges are
-            queue = self.queues.get(request.facts.prompt)
-            return () if queue is None else (queue,)
-        queues, values, search = self.queues, self._request_values(request), self._search
-        if search is None:
-            return [queues[value] for value in values if value in queues]
-        return [queues[part] for text in values for part in search.find(text)]
+    def put(self, expected: Any, entries: list[_Entry[_Value]]) -> None:
+        """Replace the entries for a value."""
+        if entries:
+            queue = entries[0] if len(entries) == 1 else (entries[0][0], entries)
+            self.queues[expected] = queue
+            if self._is_by_text:
+                self.search.put(expected, queue)
+        else:
+            del self.queues[expected]
+            if self._is_by_text:
+                self.search.remove(expected)
 
 
-class TextSearch:
-    """Texts that may occur in another one. Each is found by its rarest sequence of characters."""
+class TextSearch(Generic[_Found]):
+    """Texts that may occur in another one, each with what to find if it does."""
 
     def __init__(self) -> None:
+        self._values: dict[str, _Found] = {}
+        self._index: _Automaton[_Found] | _Sequences[_Found] | None = None
+
+    def put(self, text: str, value: _Found) -> None:
+        """Add a text, which is not empty, or change what to find."""
+        if _is_encodable(text):
+            self._values[text] = value
+            if self._index is not None:
+                self._index.put(text, value)
+
+    def remove(self, text: str) -> None:
+        """Remove a text that was added."""
+        if text in self._values:
+            del self._values[text]
+            if self._index is not None:
+                self._index.remove(text)
+
+    def find(self, text: str) -> Sequence[_Found]:
+        """The values of the texts that occur in this one, in no order."""
+        index = self._index
+        if index is None or index.is_outdated:
+            if len(self._values) <= _FEW_TEXTS:
+                return [value for part, value in self._values.items() if part in text]
+            index_class = _Sequences if _load_automaton_class() is None else _Automaton
+            index = self._index = index_class(self._values)
+        return index.find(text)
+
+
+class _Automaton(Generic[_Found]):
+    """Finds all texts in one pass over another text, but for those that were added since it was built."""
+
+    def __init__(self, values: Mapping[str, _Found]) -> None:
+        automaton_class: Any = _load_automaton_class()
+        automaton = automaton_class(list(values), store_patterns=False)
+        self._find_matches = automaton.find_matches_as_indexes
+        self._numbers = {text: number for number, text in enumerate(values)}
+        self._values: list[_Found | None] = list(values.values())
+        self._removed_count = 0
+        self._latest: dict[str, _Found] = {}
+        self._overlap = max(map(len, values)) - 1
+        self.is_outdated = False
+        """Whether it is time to build another one."""
+
+    def put(self, text: str, value: _Found) -> None:
+        number = self._numbers.get(text)
+        if number is None:
+            self._latest[text] = value
+            self.is_outdated |= len(self._latest) > _MAX_LATEST_TEXTS
+        else:
+            self._removed_count -= self._values[number] is None
+            self._values[number] = value
+
+    def remove(self, text: str) -> None:
+        if text in self._latest:
+            del self._latest[text]
+        else:
+            self._values[self._numbers[text]] = None
+            self._removed_count += 1
+            self.is_outdated |= self._removed_count > len(self._values) // 2 + _MAX_LATEST_TEXTS
+
+    def find(self, text: str) -> Sequence[_Found]:
+        """The values of the texts that occur in this one."""
+        if len(text) > _WINDOW_CHARACTERS:
+            return self._found(self._find_in_windows(text), text)
+        matches = self._find_matches(text, overlapping=True)
+        if len(matches) > 1 or self._latest:
+            return self._found({number for number, _, _ in matches}, text)
+        value = self._values[matches[0][0]] if matches else None  # of most prompts
+        return () if value is None else (value,)
+
+    def _found(self, numbers: set[int], text: str) -> list[_Found]:
+        found = [value for number in numbers if (value := self._values[number]) is not None]
+        return found + [value for part, value in self._latest.items() if part in text]
+
+    def _find_in_windows(self, text: str) -> set[int]:
+        windows = (
+            text[start : start + _WINDOW_CHARACTERS + self._overlap]
+            for start in range(0, len(text), _WINDOW_CHARACTERS)
+        )
+        return {number for each in windows for number, _, _ in self._find_matches(each, overlapping=True)}
+
+
+class _Sequences(Generic[_Found]):
+    """Finds each text by its rarest sequence of characters."""
+
+    is_outdated = False
+
+    def __init__(self, values: Mapping[str, _Found]) -> None:
+        self._values: dict[str, _Found] = {}
         self._sequences: dict[str, tuple[str, ...]] = {}
         self._texts: dict[int, dict[tuple[str, ...], list[str]]] = {}
-        self._automaton: _Automaton | None = None
-        self._latest: set[str] = set()
-        """Texts that the automaton may not have."""
+        for text, value in values.items():
+            self.put(text, value)
 
-    def add(self, text: str) -> None:
-        """Add a text, which is not empty and new."""
-        if not _is_encodable(text):
-            return
-        self._latest.add(text)
+    def put(self, text: str, value: _Found) -> None:
+        is_new = text not in self._values
+        self._values[text] = value
+        if is_new:
+            self._add_sequence(text)
+
+    def _add_sequence(self, text: str) -> None:
         length = next(each for each in _SEQUENCE_LENGTHS if each <= len(text))
         texts = self._texts.setdefault(length, {})
         # Of equally rare ones take the last: texts of one kind begin alike more often than they end alike.
@@ -195,10 +316,7 @@ class TextSearch:
         texts.setdefault(sequence, []).append(text)
 
     def remove(self, text: str) -> None:
-        """Remove a text that was added."""
-        if text not in self._sequences:
-            return
-        self._latest.discard(text)
+        del self._values[text]
         sequence = self._sequences.pop(text)
         texts = self._texts[len(sequence)]
         texts[sequence].remove(text)
@@ -207,54 +325,17 @@ class TextSearch:
         if not texts:
             del self._texts[len(sequence)]
 
-    def find(self, text: str) -> list[str]:
-        """The texts that occur in this one, in no order."""
-        if len(self._sequences) <= min(_MAX_SEARCHED_TEXTS, len(text) // _CHARACTERS_PER_TEXT):
-            return [each for each in self._sequences if each in text]
-        if _load_automaton_class() is not None:
-            return self._find_by_automaton(text)
+    def find(self, text: str) -> Sequence[_Found]:
+        """The values of the texts that occur in this one."""
+        if len(self._values) <= min(_MAX_SEARCHED_TEXTS, len(text) // _CHARACTERS_PER_TEXT):
+            return [value for part, value in self._values.items() if part in text]
         return [
-            each
+            self._values[each]
             for length, texts in self._texts.items()
             for sequence in texts.keys() & _sequences(text, length)
             for each in texts[sequence]
             if each in text
         ]
-
-    def _find_by_automaton(self, text: str) -> list[str]:
-        automaton = self._automaton
-        if (
-            automaton is None
-            or len(self._latest) > _MAX_LATEST_TEXTS
-            or len(automaton.texts) > 2 * len(self._sequences) + _MAX_LATEST_TEXTS
-        ):
-            automaton = self._automaton = _Automaton(self._sequences)
-            self._latest.clear()
-        found = automaton.find(text)
-        if self._latest:
-            found.update([each for each in self._latest if each in text])
-        return [each for each in found if each in self._sequences]
-
-
-class _Automaton:
-    """Finds all of a fixed set of texts in one pass over another text."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self.texts = list(texts)
-        self._overlap = max(map(len, self.texts), default=1) - 1
-        automaton_class: Any = _load_automaton_class()
-        self._automaton = automaton_class(self.texts, store_patterns=False)
-
-    def find(self, text: str) -> set[str]:
-        """The texts that occur in this one."""
-        texts, search = self.texts, self._automaton.find_matches_as_indexes
-        if len(text) <= _WINDOW_CHARACTERS:
-            return {texts[number] for number, _, _ in search(text, overlapping=True)}
-        windows = (
-            text[start : start + _WINDOW_CHARACTERS + self._overlap]
-            for start in range(0, len(text), _WINDOW_CHARACTERS)
-        )
-        return {texts[number] for each in windows for number, _, _ in search(each, overlapping=True)}
 
 
 @cache

@@ -17,6 +17,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
+from mockserver.server.stubs.exchange_replies import SelectedReply
 from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.suggestions import choose_from
@@ -71,19 +72,19 @@ class Stub:
     """A configured reply; by default it answers once."""
 
     __slots__ = (
+        "_definition",
         "_registry",
         "_times",
         "call_count",
-        "definition",
         "position",
+        "selected",
     )
 
     def __init__(self, registry: StubRegistry, position: int, definition: StubDefinition) -> None:
         self._registry = registry
-        self._times = definition.times  # a copy, because every request reads it
         self.position = position
         """Among all stubs: the first that matches answers."""
-        self.definition = definition
+        self._set_definition(definition)
         self.call_count = 0
         """How often it has answered."""
 
@@ -92,15 +93,27 @@ class Stub:
         self._registry = registry
         return self
 
-    def set_times(self, times: int | None) -> None:
-        """Set how often it answers; only the registry, which holds the lock, may call this."""
-        self.definition = replace(self.definition, times=times)
-        self._times = times
+    def change_definition(self, **members: Any) -> None:
+        """Replace members of its definition; only the registry, which holds the lock, may call this."""
+        self._set_definition(replace(self._definition, **members))
+
+    def _set_definition(self, definition: StubDefinition) -> None:
+        self._definition = definition
+        # What every request reads, in few objects: among 10,000 stubs, each one more takes longer to fetch.
+        self._times = definition.times
+        name, reply, delivery = definition.name, definition.reply, definition.delivery
+        self.selected = SelectedReply(name, reply, delivery) if isinstance(reply, Script) else None
+        """Its reply, if that is a script."""
+
+    @property
+    def definition(self) -> StubDefinition:
+        """Its configuration."""
+        return self._definition
 
     @property
     def name(self) -> str:
         """Its name in `after=` and in the journal."""
-        return self.definition.name
+        return self._definition.name
 
     def times(self, count: int) -> Self:
         """Answer `count` requests. Raises ConfigurationError if `count` is not a positive integer."""
@@ -268,10 +281,9 @@ class StubRegistry:
             return self._index.first_match(request)
 
     def count_call(self, stub: Stub) -> None:
-        """Count the call of a stub that was found, if it has not been removed since."""
+        """Count the call of a stub that was found."""
         with self._lock:
-            if self._stubs.get(stub.name) is stub:
-                self._count_call(stub)
+            self._count_call(stub)
 
     @property
     def selectable_names(self) -> set[str]:
@@ -300,12 +312,20 @@ class StubRegistry:
                     f"the stub has already answered {stub.call_count} times, more than {times}"
                 )
             was_exhausted = stub.is_exhausted
-            stub.set_times(times)
+            stub.change_definition(times=times)
             if self._stubs.get(stub.name) is stub:
                 self._note_if_special(stub)
             if stub.is_exhausted is not was_exhausted and self._stubs.get(stub.name) is stub:
                 self._unindex(stub)
                 self._index_stub(stub)
+            self.version += 1
+
+    def change_delivery(self, stub: Stub, delivery: Delivery) -> None:
+        """Change how the replies of a stub are delivered."""
+        with self._lock:
+            stub.change_definition(delivery=delivery)
+            if self._stubs.get(stub.name) is stub:
+                self._note_if_special(stub)
             self.version += 1
 
     def get(self, name: str) -> Stub | None:
@@ -386,7 +406,7 @@ class StubRegistry:
     def _count_call(self, stub: Stub | None) -> Stub | None:
         if stub is not None:
             stub.call_count += 1
-            if stub.is_exhausted:
+            if stub.is_exhausted and self._stubs.get(stub.name) is stub:  # else it has been removed
                 self._unindex(stub)
         return stub
 

@@ -288,26 +288,27 @@ def automaton(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(texts), st.sets(texts), st.text("abß "))
 def test_text_search(kept: set[str], removed: set[str], text: str) -> None:
-    search = TextSearch()
+    search: TextSearch[str] = TextSearch()
     for each in kept | removed:
-        search.add(each)
+        search.put(each, each)
     search.find(text)
     for each in removed - kept:
         search.remove(each)
     for each in kept & removed:
         search.remove(each)
-        search.add(each)
+        search.put(each, each)
     assert sorted(search.find(text)) == sorted(each for each in kept if each in text)
 
 
 @pytest.mark.usefixtures("automaton")
 def test_text_search_of_many_texts() -> None:
-    search, prompt = TextSearch(), "".join(f"city {number:05}, " for number in range(0, 3000, 3))
+    search: TextSearch[str] = TextSearch()
+    prompt = "".join(f"city {number:05}, " for number in range(0, 3000, 3))
     for number in range(3000):
-        search.add(f"city {number:05}")
+        search.put(f"city {number:05}", f"city {number:05}")
         if number % 500 == 0:
             search.find(prompt)
-    search.add("half a pair: \ud83d")
+    search.put("half a pair: \ud83d", "")
     assert sorted(search.find(prompt)) == [f"city {number:05}" for number in range(0, 3000, 3)]
     for number in range(0, 3000, 2):
         search.remove(f"city {number:05}")
