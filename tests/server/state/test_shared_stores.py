@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +440,28 @@ def test_an_sqlite_store_does_not_write_what_nobody_waits_for_any_more(tmp_path:
             await two
         assert await store.get("s", "a") is None
         assert await store.get("s", "b") == record("b")
+
+    run(store, scenario)
+
+
+def test_what_an_sqlite_store_keeps_is_soon_in_the_file_itself(tmp_path: Path) -> None:
+    """A power failure can cost what is only in the log."""
+    store = open_shared_store(f"sqlite:{tmp_path / 'store'}")
+
+    def ids_without_log() -> list[tuple[str]]:
+        shutil.copy(tmp_path / "store", tmp_path / "copy")
+        with suppress(sqlite3.DatabaseError), open_database(tmp_path / "copy") as copy:
+            return copy.execute("SELECT id FROM responses").fetchall()
+        return []
+
+    async def scenario() -> None:
+        await store.put(record("a"))
+        assert ids_without_log() == []
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            if ids_without_log():
+                break
+        assert ids_without_log() == [("a",)]
 
     run(store, scenario)
 

@@ -2,7 +2,8 @@
 
 Statements run in the event loop: one takes about 20 µs, less than a thread would cost. Changes that come in one turn
 of the loop share a transaction. While another server writes, the loop goes on, and checkpoints run in a thread. What is
-stored outlives the process at once, and a power failure after the next checkpoint (WAL, `synchronous = NORMAL`).
+stored outlives the process at once, and a power failure after the next checkpoint (WAL, `synchronous = NORMAL`),
+about a second later.
 """
 
 from __future__ import annotations
@@ -45,9 +46,6 @@ _EAGER_ATTEMPTS = 20
 
 #: Seconds between later attempts.
 _PAUSE_SECONDS = 0.001
-
-#: Seconds that closing waits for a checkpoint.
-_CLOSE_SECONDS = 1.0
 
 #: Records that a server stores between two looks for records to drop.
 _PRUNE_EVERY = 256
@@ -265,7 +263,7 @@ class SqliteStore:
         await self._write(write)  # a full disk can be read
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._checkpoints.join, _CLOSE_SECONDS)
+        await self._checkpoints.close()
         self._close()
 
     def _close(self) -> None:
