@@ -16,7 +16,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 class _LoadConnection(asyncio.Protocol):
     """One connection. It parses no more of a reply than it takes to find its end."""
 
-    def __init__(self, next_request: Callable[[], bytes], deadline: float) -> None:
+    def __init__(self, next_request: Callable[[], bytes | None], deadline: float) -> None:
         self._next_request = next_request
         self._deadline = deadline
         self._in_body = False
@@ -28,7 +28,7 @@ class _LoadConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        transport.write(self._next_request())
+        self._send_next()
 
     def data_received(self, data: bytes) -> None:
         if not self._in_body:
@@ -60,8 +60,12 @@ class _LoadConnection(asyncio.Protocol):
         self.answered += 1
         if self.done.done():
             return
-        if time.perf_counter() < self._deadline:
-            self._transport.write(self._next_request())
+        self._send_next()
+
+    def _send_next(self) -> None:
+        request = self._next_request() if time.perf_counter() < self._deadline else None
+        if request is not None:
+            self._transport.write(request)
         else:
             self.done.set_result(None)
             self._transport.close()
@@ -77,9 +81,9 @@ class _LoadConnection(asyncio.Protocol):
 
 
 async def measure_rate(
-    port: int, next_request: Callable[[], bytes], connections: int, seconds: float
+    port: int, next_request: Callable[[], bytes | None], connections: int, seconds: float
 ) -> tuple[int, float]:
-    """Return how many replies came, and in how many seconds."""
+    """Return how many replies came, and in how many seconds; `next_request` may end the run earlier by None."""
     loop = asyncio.get_running_loop()
     begin = time.perf_counter()
     pairs = [

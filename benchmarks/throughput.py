@@ -52,6 +52,8 @@ from benchmarks.workloads import (
 
 _DISTINCT_COUNT = 10_000
 _CHAINED_COUNT = 20
+#: How many requests may continue the same earlier responses: a server keeps the latest 10,000.
+_MAX_CHAINED_REQUESTS = 9_000
 _PLACEHOLDER = "resp_placeholder"
 _PORT_TIMEOUT_S = 60
 
@@ -165,7 +167,7 @@ class ChainedRequests:
         self._next_request = server.next_request("distinct")
         self._number = 0
 
-    def refresh(self) -> Callable[[], bytes]:
+    def refresh(self) -> Callable[[], bytes | None]:
         """Create earlier responses; return what gives the next request."""
         ids = []
         for _ in range(_CHAINED_COUNT):
@@ -173,17 +175,14 @@ class ChainedRequests:
             ids.append(post(self._server.port, "plain", self._number).json()["id"])
         return self.with_ids(ids)
 
-    def with_ids(self, ids: list[str]) -> Callable[[], bytes]:
+    def with_ids(self, ids: list[str]) -> Callable[[], bytes | None]:
         more = len(ids[0]) - len(_PLACEHOLDER)
-        turn, following, placeholder = (
-            cycle(each.encode() for each in ids),
-            self._next_request,
-            _PLACEHOLDER.encode(),
-        )
+        turn, placeholder = cycle(each.encode() for each in ids), _PLACEHOLDER.encode()
+        following = (self._next_request() for _ in range(_MAX_CHAINED_REQUESTS))
 
-        def next_request() -> bytes:
-            request = following()
-            if placeholder not in request:
+        def next_request() -> bytes | None:
+            request = next(following, None)
+            if request is None or placeholder not in request:
                 return request
             head, _, body = request.partition(b"\r\n\r\n")
             length = b"content-length: %d" % len(body)
@@ -300,7 +299,7 @@ def _peer_samples(folder: Path) -> dict[str, Sample]:
 
 
 async def _measure_slice(
-    server: Server, next_request: Callable[[], bytes], connections: int, seconds: float
+    server: Server, next_request: Callable[[], bytes | None], connections: int, seconds: float
 ) -> Figures:
     before = server.cpu_seconds()
     count, elapsed = await measure_rate(server.port, next_request, connections, seconds)
