@@ -68,6 +68,11 @@ class RequestFacts(NamedTuple):
     output_schema: Mapping[str, Any] | None = None
     """JSON Schema of the message."""
 
+    @property
+    def asks_for_more_than_text(self) -> bool:
+        """Whether a reply may run tools, call functions or follow a schema."""
+        return bool(self.builtin_tools or self.callable_functions or self.output_schema is not None)
+
 
 #: Parameters that switch thinking on or off.
 _THINKING_PARAMETERS = frozenset({"reasoning", "enable_thinking"})

@@ -204,40 +204,34 @@ def _fill_in(
     raw_body: bytes,
 ) -> tuple[RenderedReply, ResponseRecord]:
     """The reply with its ids and times, and its record for later turns."""
-    facts = request.facts
-    now = session.clock.now()
-    step = reply_seed.occurrence if parent is None else parent.turn + reply_seed.occurrence
+    facts, clock, occurrence = request.facts, session.clock, reply_seed.occurrence
+    # One step: to read a member of a tuple by its name takes as long as to unpack all of them.
+    (
+        template,
+        rendering,
+        stored_template,
+        fixed_slots,
+        text_slots,
+        item_ids,
+        _,
+        total_tokens,
+        details,
+        delivery,
+        _,
+        fault_name,
+    ) = reply
+    now = clock.now()
+    created_at = clock.reply_timestamp(now, occurrence if parent is None else parent.turn + occurrence)
     response_id = reply_seed.response_id(session.profile)
-    stored_template = reply.stored_template
-    slots = reply_slots(
-        reply.rendering,
-        response_id,
-        session.clock.reply_timestamp(now, step),
-        reply.fixed_slots,
-        reply.item_ids.draw(reply_seed),
-    )
-    body_slots = (*slots, *reply.text_slots) if reply.text_slots else slots
-    pieces = reply.template.render(slots if facts.stream else body_slots)
-    record = build_record(
-        session,
-        response_id,
-        parent,
-        now,
-        reply.details.stub_name,
-        reply.total_tokens - facts.instruction_tokens,
-        (raw_body, pieces[0] if stored_template is None else stored_template.render(body_slots)[0]),
-        calls,
-    )
+    slots = reply_slots(rendering, response_id, created_at, fixed_slots, item_ids.draw(reply_seed))
+    stream, body_slots = facts.stream, (*slots, *text_slots) if text_slots else slots
+    pieces = template.render(slots if stream else body_slots)
+    response_body = pieces[0] if stored_template is None else stored_template.render(body_slots)[0]
+    context_tokens = total_tokens - facts.instruction_tokens
+    bodies = raw_body, response_body
+    record = build_record(session, response_id, parent, now, details.stub_name, context_tokens, bodies, calls)
     rendered = RenderedReply(
-        reply_seed.request_id,
-        reply.details,
-        pieces,
-        facts.stream,
-        200,
-        (),
-        (),
-        reply.fault_name,
-        reply.delivery,
+        reply_seed.request_id, details, pieces, stream, 200, (), (), fault_name, delivery
     )
     return rendered, record
 
@@ -318,19 +312,12 @@ def _plan_reply(
     selected: SelectedReply,
 ) -> ReplyPlan | RenderedReply:
     """The selected reply to a request: a plan for a script, rendered already for all others."""
-    parent, facts, profile = turn.parent, request.facts, session.profile
-    details = request.details
-    if selected.stub_name is not None or parent is not None:
-        details = EntryDetails(
-            facts.model,
-            facts.prompt,
-            selected.stub_name,
-            request.findings,
-            details.ignored,
-            after=turn.after,
-            turn=turn.number,
-        )
-    script, delivery = selected.reply, selected.delivery
+    parent, _, _, asks_for_cache = turn
+    stub_name, script, delivery = selected
+    facts, profile, details = request.facts, session.profile, request.details
+    if stub_name is not None or parent is not None:
+        model, prompt, _, findings, ignored, *_ = details
+        details = EntryDetails(model, prompt, stub_name, findings, ignored, "", (), turn.after, turn.number)
     details = mark_invalid(details) if delivery.invalid else details
     if not isinstance(script, Script):
         if isinstance(script, RequestedFault):
@@ -341,16 +328,17 @@ def _plan_reply(
     input_tokens = count_input_tokens(facts, parent, script, profile)
     if session.limiter is not None:
         input_tokens = session.limiter.limit_context(input_tokens)
-    cache = _session_cache_for(session, parent, input_tokens) if turn.session_cache else None
-    compiled, echoes = _compile_reply(session, request, script, cache, selected.stub_name is None)
-    total_tokens = input_tokens + compiled.output_tokens
+    cache = _session_cache_for(session, parent, input_tokens) if asks_for_cache else None
+    compiled, echoes = _compile_reply(session, request, script, cache, stub_name is None)
+    template, stored_template, text_slots, item_ids, output_tokens = compiled
+    total_tokens = input_tokens + output_tokens
     reply = ReplyPlan(
-        compiled.template,
+        template,
         load_rendering(profile.name, session.rendering),
-        compiled.stored_template,
+        stored_template,
         (b"%d" % input_tokens, b"%d" % total_tokens, *echoes),
-        compiled.text_slots,
-        compiled.item_ids,
+        text_slots,
+        item_ids,
         input_tokens,
         total_tokens,
         details,
@@ -429,7 +417,7 @@ def _check_calls(
         return request.calls
     findings = request.findings
     calls = calls_after_response(parent)
-    if calls is not None or findings or _OUTPUT_TYPE in raw_body:
+    if calls is not None or findings or raw_body.find(_OUTPUT_TYPE) >= 0:
         wrong = errors(check_outputs_of_calls(request.body, calls, profile))
         for finding in wrong:
             others = (each for each in findings if each.rule not in _CALL_RULES)

@@ -58,24 +58,28 @@ class _Pieces(NamedTuple):
 
 def _cut(raw_body: bytes) -> _Pieces | None:
     """The pieces of a request; None if it has no texts, or is written on several lines."""
-    if b"\n" in raw_body:
+    # Not `in`: bytes take what they are asked for as a number first, and make an error to find out that it is not.
+    if raw_body.find(b"\n") >= 0:
         return None
     for separator in _BEFORE_TEXTS:
-        if separator in raw_body:
+        start, *parts = raw_body.split(separator)
+        if parts:
             break
     else:
         return None
-    parts = raw_body.split(separator)
-    cut_parts = [part.partition(b'"') for part in parts[1:]]
-    texts = [text for text, _, _ in cut_parts]
-    rest = [parts[0], *[after for _, _, after in cut_parts]]
-    key, previous_id = _TEXT_GAP.join(rest), b""
-    if _BEFORE_ID in key:
-        before, name, after = key.partition(_BEFORE_ID)
-        colon, _, after = after.partition(b'"')
-        previous_id, _, after = after.partition(b'"')
-        key = b'%b%b%b"%b"%b' % (before, name, colon, _ID_GAP, after)
-    return _Pieces(separator + key, separator, texts, previous_id)
+    texts, rest = [], [separator + start]
+    for part in parts:
+        text, _, after = part.partition(b'"')
+        texts.append(text)
+        rest.append(after)
+    key = _TEXT_GAP.join(rest)
+    before, name, after = key.partition(_BEFORE_ID)
+    if not name:
+        return _Pieces(key, separator, texts, b"")
+    colon, _, after = after.partition(b'"')
+    previous_id, _, after = after.partition(b'"')
+    key = b'%b%b%b"%b"%b' % (before, name, colon, _ID_GAP, after)
+    return _Pieces(key, separator, texts, previous_id)
 
 
 class _RequestForm(NamedTuple):
@@ -93,24 +97,24 @@ class _RequestForm(NamedTuple):
 
     def read(self, pieces: _Pieces, raw_body: bytes) -> RequestPlan | None:
         """The request; None if its texts are not plain."""
-        texts, previous_id = pieces.texts, pieces.previous_id
+        form_facts, prompt_at, text_count, has_id, canonical, known_replies = self
+        _, _, texts, previous_id = pieces
         joined = b"\n".join(texts)
-        is_form = len(texts) == self.text_count and b"" not in texts and bool(previous_id) is self.has_id
-        if not is_form or not _is_plain(joined) or not _is_plain(previous_id):
+        is_form = len(texts) == text_count and b"" not in texts and bool(previous_id) is has_id
+        if not is_form or not _is_plain(joined) or (has_id and not _is_plain(previous_id)):
             return None
         try:
             text, id_ = joined.decode(), previous_id.decode() or None
         except UnicodeDecodeError:
             return None
-        prompt = "" if self.prompt_at is None else texts[self.prompt_at].decode()
+        prompt = "" if prompt_at is None else texts[prompt_at].decode()
         prepare_texts(prompt)
-        tokens = count_tokens(text) + self.facts.instruction_tokens
+        tokens = count_tokens(text) + form_facts.instruction_tokens
         # In the order of the members: `_replace` takes several times as long.
-        model, stream, _, _, thinking, answered, _, *others = self.facts
+        model, stream, _, _, thinking, answered, _, *others = form_facts
         facts = RequestFacts(model, stream, prompt, tokens, thinking, answered, id_, *others)
-        filled = (*texts, previous_id) if id_ is not None else tuple(texts)
-        digest = request_digest(self.canonical % filled)
-        return RequestPlan(raw_body, (), facts, digest, EntryDetails(model, prompt), None, self.known_replies)
+        digest = request_digest(canonical % ((*texts, previous_id) if has_id else tuple(texts)))
+        return RequestPlan(raw_body, (), facts, digest, EntryDetails(model, prompt), None, known_replies)
 
 
 def _is_plain(text: bytes) -> bool:

@@ -13,6 +13,7 @@ from mockserver.errors import ConfigurationError, UnsatisfiableSchema
 from mockserver.replies.generated_scripts import (
     GenerationRequest,
     detect_language,
+    generate_plain_script,
     generate_script,
     resize_message,
 )
@@ -261,6 +262,8 @@ def _refuse_unmatched(session: Session, request: IncomingRequest, exhausted: Con
 
 def _generated_reply(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> SelectedReply:
     facts, text_seed = request.facts, text_seed_for(request, reply_seed, session)
+    if session.output_length is None and not facts.asks_for_more_than_text:
+        return SelectedReply(None, generate_plain_script(facts.prompt, text_seed, thinking=facts.thinking))
     functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
         script = generate_script(

@@ -110,14 +110,15 @@ class _KnownLines:
 
     def line_for(self, entry: Entry) -> str:
         """The line of an entry. Equal requests share their details, and their lines are the same."""
-        head, details = entry.request_head, entry.details
+        details = entry.details
+        method, path, _, authorization, accepted_keys, session, _ = entry.request_head
         event_count = len(entry.reply) if entry.stream else None
         key = (
-            head.method,
-            head.path,
-            head.accepted_keys,
-            head.authorization,
-            head.session,
+            method,
+            path,
+            accepted_keys,
+            authorization,
+            session,
             details.model,
             details.stub_name,
             entry.status,
@@ -131,11 +132,11 @@ class _KnownLines:
 
     def _format(self, entry: Entry, key: tuple[object, ...]) -> str:
         """The line of an entry; those of entries that differ only in the prompt have a form in common."""
-        details = entry.details
+        _, prompt, _, request_findings, _, error_detail, reply_findings, *_ = entry.details
         if (
-            details.request_findings
-            or details.error_detail
-            or details.reply_findings
+            request_findings
+            or error_detail
+            or reply_findings
             or not self._has_forms
             or not entry.body  # left out: it may have had credentials
             or may_have_credentials(entry.body)
@@ -144,8 +145,9 @@ class _KnownLines:
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _form_of(entry)
-        words = _shorten_words(details.prompt, form.redact)
-        return f"{form.before} {words!r}{form.after}" if words else form.before + form.after
+        before, after, redact_text = form
+        words = _shorten_words(prompt, redact_text)
+        return f"{before} {words!r}{after}" if words else before + after
 
 
 def _form_of(entry: Entry) -> _LineForm:

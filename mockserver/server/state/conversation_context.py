@@ -171,7 +171,9 @@ def build_record(
         context_tokens,
         response_body,
         b"" if _OPERATIONS_READING_REQUESTS.isdisjoint(profile.operations) else request_body,
-        calls=calls,
+        0,
+        0.0,
+        calls,
     )
 
 
