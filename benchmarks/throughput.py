@@ -319,6 +319,7 @@ async def _measure_process(
         by_kind = sorted(slices, key=lambda each: (each.kind, each.server), reverse=bool(turn % 2))
         for each in by_kind:
             server = servers[each.server]
+            next_request: Callable[[], bytes | None]
             if each.kind != "distinct":
                 next_request = server.next_request(each.kind)
             elif each.server == "ours":
