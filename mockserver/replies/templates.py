@@ -37,6 +37,7 @@ __all__ = [
     "DEFAULT_SHAPE",
     "FixedValues",
     "TemplateShape",
+    "can_share_template",
     "compile_generated_reply",
     "compile_reply",
     "compile_stream",
@@ -118,7 +119,7 @@ def compile_reply(
 def compile_generated_reply(
     script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
 ) -> ReplyTemplate:
-    """The compiled reply of a script that was made for one request: all scripts of its kind share it.
+    """The compiled reply of one of many scripts, such as those that are made for one request: all of its kind share it.
 
     Its slots are those of `compile_reply`, then `text_slots`.
     """
@@ -131,6 +132,11 @@ def compile_generated_reply(
         for item in script.items
     )
     return compile_reply(_script_with_markers(kinds, script.status), profile, rendering, model, shape)
+
+
+def can_share_template(script: Script) -> bool:
+    """Whether `compile_generated_reply` gives what `compile_reply` does: only texts and token counts are its own."""
+    return script.error is None and not script.usage.cached_tokens
 
 
 def text_slots(script: Script) -> SlotValues:

@@ -31,6 +31,7 @@ from mockserver.server.engine.plan import (
     CompiledScript,
     ReplyPlan,
     RequestPlan,
+    compile_kept_script,
     compile_script,
 )
 from mockserver.server.engine.rendered_replies import (
@@ -313,7 +314,7 @@ def _plan_reply(
 ) -> ReplyPlan | RenderedReply:
     """The selected reply to a request: a plan for a script, rendered already for all others."""
     parent, _, _, asks_for_cache = turn
-    stub_name, script, delivery = selected
+    stub_name, script, delivery, _ = selected
     facts, profile, details = request.facts, session.profile, request.details
     if stub_name is not None or parent is not None:
         model, prompt, _, findings, ignored, *_ = details
@@ -329,7 +330,7 @@ def _plan_reply(
     if session.limiter is not None:
         input_tokens = session.limiter.limit_context(input_tokens)
     cache = _session_cache_for(session, parent, input_tokens) if asks_for_cache else None
-    compiled, echoes = _compile_reply(session, request, script, cache, stub_name is None)
+    compiled, echoes = _compile_reply(session, request, selected, script, cache)
     template, stored_template, text_slots, item_ids, output_tokens = compiled
     total_tokens = input_tokens + output_tokens
     reply = ReplyPlan(
@@ -352,23 +353,26 @@ def _plan_reply(
 
 
 def _compile_reply(
-    session: Session, request: RequestPlan, script: Script, cache: SessionCache | None, is_generated: bool
+    session: Session,
+    request: RequestPlan,
+    selected: SelectedReply,
+    script: Script,
+    cache: SessionCache | None,
 ) -> tuple[CompiledScript, SlotValues]:
     """The compiled script, and what its template shows of the request: the same for all requests of a form."""
+    is_generated = selected.stub_name is None
     known = request.known_replies if is_generated and cache is None else None
     if known is not None and script in known:
         return known[script]
     facts, profile = request.facts, session.profile.name
     is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
-    compiled = (compile_script.__wrapped__ if is_large else compile_script)(
-        script,
-        profile,
-        session.rendering,
-        facts.model,
-        build_shape(session, request, cache),
-        facts.stream,
-        is_generated,
-    )
+    shape = build_shape(session, request, cache)
+    key = (script, profile, session.rendering, facts.model, shape)
+    if selected.compiled is not None and script is selected.reply and not is_large and not facts.stream:
+        compiled = compile_kept_script(selected.compiled, *key)
+    else:
+        compile_ = compile_script.__wrapped__ if is_large else compile_script
+        compiled = compile_(*key, facts.stream, is_generated)
     echoes = build_echo_slots(session, facts, request, script, cache)
     if known is not None and not is_large and len(known) < _MAX_KNOWN_REPLIES:
         known[script] = compiled, echoes

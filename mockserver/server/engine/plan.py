@@ -16,6 +16,7 @@ from mockserver.replies.renderings import Rendering
 from mockserver.replies.script import Script
 from mockserver.replies.templates import (
     TemplateShape,
+    can_share_template,
     compile_generated_reply,
     compile_reply,
     compile_stream,
@@ -29,7 +30,14 @@ from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
 from mockserver.wire import json
 
-__all__ = ["MAX_KEPT_SCRIPT_BYTES", "CompiledScript", "ReplyPlan", "RequestPlan", "compile_script"]
+__all__ = [
+    "MAX_KEPT_SCRIPT_BYTES",
+    "CompiledScript",
+    "ReplyPlan",
+    "RequestPlan",
+    "compile_kept_script",
+    "compile_script",
+]
 
 
 class CompiledScript(NamedTuple):
@@ -46,6 +54,10 @@ class CompiledScript(NamedTuple):
 MAX_KEPT_SCRIPT_BYTES = 16 << 10
 
 
+#: Models and settings of a session for which a script keeps what is compiled of it.
+_MAX_KEPT_FORMS = 8
+
+
 @lru_cache(maxsize=1024)
 def compile_script(
     script: Script,
@@ -54,10 +66,13 @@ def compile_script(
     model: str,
     shape: TemplateShape,
     stream: bool,
-    is_generated: bool,
+    shares_template: bool,
 ) -> CompiledScript:
-    """The compiled script; the 1,024 most recently used stay in a cache."""
-    compile_body = compile_generated_reply if is_generated else compile_reply
+    """The compiled script; the 1,024 most recently used stay in a cache.
+
+    `shares_template`: its texts are not part of the template, which other scripts can share then.
+    """
+    compile_body = compile_generated_reply if shares_template else compile_reply
     stored = (
         None if rendering == "wire" and not stream else compile_body(script, profile, "wire", model, shape)
     )
@@ -65,10 +80,31 @@ def compile_script(
     return CompiledScript(
         compile_template(script, profile, rendering, model, shape),
         stored,
-        text_slots(script) if is_generated else (),
+        text_slots(script) if shares_template else (),
         build_item_ids(script, load_profile(profile)),
         stated_or_estimated_tokens(script)[0],
     )
+
+
+def compile_kept_script(
+    kept: dict[Any, CompiledScript],
+    script: Script,
+    profile: str,
+    rendering: str,
+    model: str,
+    shape: TemplateShape,
+) -> CompiledScript:
+    """Like `compile_script`, for a reply without `stream`; `kept` is the script's own cache."""
+    key = (profile, rendering, model, shape)
+    compiled = kept.get(key)
+    if compiled is None:
+        if len(kept) >= _MAX_KEPT_FORMS:
+            kept.clear()
+        shares_template = can_share_template(script)
+        compiled = kept[key] = compile_script.__wrapped__(
+            script, *key, stream=False, shares_template=shares_template
+        )
+    return compiled
 
 
 class ReplyPlan(NamedTuple):

@@ -134,7 +134,7 @@ def _fill(selected: SelectedReply, request: IncomingRequest, session: Session) -
     except ConfigurationError as error:
         message = f"The template of {selected.stub_name} cannot be filled: {error}"
         raise UnmatchedRequest(400, "TemplateFailed", message, detail=message) from None
-    return selected._replace(reply=script)
+    return selected._replace(reply=script, compiled=None)
 
 
 def is_repeatable(selected: SelectedReply, session: Session) -> bool:

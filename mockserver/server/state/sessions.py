@@ -26,6 +26,7 @@ from mockserver.server.state.store import SharedStore
 from mockserver.server.stubs.document_problems import explain_exchange
 from mockserver.server.stubs.exchange_index import ExchangeIndex
 from mockserver.server.stubs.exchange_replies import (
+    ScriptCaches,
     SelectedReply,
     prepare_delivery,
     prepare_reply,
@@ -280,13 +281,16 @@ def use_exchanges(
     unique = tuple({each.name: each for each in reversed((*user_exchanges, *exchanges))}.values())[::-1]
     user_ids = {id(each) for each in user_exchanges}
     replies: dict[str, SelectedReply] = {}
+    caches = ScriptCaches()
     errors: list[InvalidExchange] = []
     for each in unique:
         try:
             require_known_profile(each)
             if each.profile in (None, profile.name):
                 reply = prepare_reply(each, profile, session.rendering, check_contract=id(each) in user_ids)
-                replies[each.name] = SelectedReply(each.name, reply, prepare_delivery(each))
+                replies[each.name] = SelectedReply(
+                    each.name, reply, prepare_delivery(each), caches.cache_of(reply)
+                )
         except InvalidExchange as error:
             errors.append(explain_exchange(error, each, profile, session.rendering))
     if errors:

@@ -41,6 +41,7 @@ from mockserver.wire.json import parse_pointer
 
 __all__ = [
     "ReplyDefinition",
+    "ScriptCaches",
     "SelectedReply",
     "complete_tool_calls",
     "find_item_problems",
@@ -58,6 +59,9 @@ __all__ = [
 #: Why the placeholders of a reply are refused.
 _NO_TEMPLATE = "only a reply from texts, items or a script can have placeholders: this one is sent as it is"
 
+#: Scripts that share the engine's cache, which has room for 1,024 of all sessions.
+_MAX_SCRIPTS_WITHOUT_CACHE = 256
+
 ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or the `error`, `body` or `http` reply of an exchange."""
 
@@ -69,6 +73,23 @@ class SelectedReply(NamedTuple):
     """Name of the stub or exchange; None for a generated reply."""
     reply: ReplyDefinition
     delivery: Delivery = DEFAULT_DELIVERY
+    compiled: dict[Any, Any] | None = None
+    """Where the engine keeps what it compiles of it; None: in its cache for all scripts."""
+
+
+class ScriptCaches:
+    """Caches for the scripts of many stubs or exchanges, which the engine's cache has no room for."""
+
+    def __init__(self) -> None:
+        self._caches: dict[Script, dict[Any, Any] | None] = {}
+
+    def cache_of(self, reply: object) -> dict[Any, Any] | None:
+        """The cache of a script, which equal ones share; None: the engine's is large enough."""
+        if not isinstance(reply, Script):
+            return None
+        if reply not in self._caches:
+            self._caches[reply] = None if len(self._caches) < _MAX_SCRIPTS_WITHOUT_CACHE else {}
+        return self._caches[reply]
 
 
 def prepare_reply(

@@ -17,7 +17,7 @@ from mockserver.errors import ConfigurationError
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
-from mockserver.server.stubs.exchange_replies import SelectedReply
+from mockserver.server.stubs.exchange_replies import ScriptCaches, SelectedReply
 from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import ANY_REQUEST, IncomingRequest, Matcher
 from mockserver.suggestions import choose_from
@@ -102,7 +102,11 @@ class Stub:
         # What every request reads, in few objects: among 10,000 stubs, each one more takes longer to fetch.
         self._times = definition.times
         name, reply, delivery = definition.name, definition.reply, definition.delivery
-        self.selected = SelectedReply(name, reply, delivery) if isinstance(reply, Script) else None
+        self.selected = (
+            SelectedReply(name, reply, delivery, self._registry.script_caches.cache_of(reply))
+            if isinstance(reply, Script)
+            else None
+        )
         """Its reply, if that is a script."""
 
     @property
@@ -176,6 +180,7 @@ class StubRegistry:
         self._scenarios: dict[str, list[Stub]] = {}
         self._next_position = 0
         self._scripts: dict[Script, Script] = {}
+        self.script_caches = ScriptCaches()
         self._lock = Lock()
         self._special: set[str] = set()
         """Names of the stubs that are not plain."""
@@ -381,7 +386,7 @@ class StubRegistry:
             for stub in self._stubs.values():
                 stub.release_replies()
             self._stubs, self._scenarios, self._scripts, self._special = {}, {}, {}, set()
-            self._index = MatcherIndex()
+            self._index, self.script_caches = MatcherIndex(), ScriptCaches()
             self._next_position = 0
             self.version += 1
 

@@ -1,0 +1,98 @@
+"""Thousands of stubs, each with a reply of its own, answer as few of them do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from mockserver.replies.script import (
+    FunctionCall,
+    Message,
+    Reasoning,
+    Script,
+    ScriptError,
+    ToolCall,
+    Usage,
+    message_script,
+)
+from mockserver.server.engine.pipeline import respond
+from mockserver.server.state.sessions import Session, open_session
+from mockserver.server.state.store import MemoryStore
+from mockserver.server.stubs.matchers import build_matcher
+
+PROFILE = "qwen-2026-05"
+MODELS = ("qwen3-max", "qwen3.5-flash")
+SEARCH = ToolCall("web_search", {"action": {"type": "search", "query": "Paris"}})
+SCRIPTS = (
+    message_script('A "quoted" text with 100 %, a \\, a line\nbreak and 天气.'),
+    Script((Message(("",)),)),
+    Script(()),
+    Script((Reasoning(("Let me ", "think.")), Message(("Yes", ".")))),
+    Script((FunctionCall("get_weather", {"city": "Paris"}), FunctionCall("get_time", "{}", "call_1"))),
+    Script((SEARCH, Message(("Found.",)))),
+    Script((Message(("Cut",)),), status="incomplete"),
+    Script((Message(("Counted.",)),), Usage(7, 11, 3)),
+    Script((Message(("From the cache.",)),), Usage(cached_tokens=5)),
+    Script((Message(("Half",)),), status="failed", error=ScriptError("server_error", "It broke.")),
+)
+
+
+def session_with(scripts: Mapping[int, Script]) -> Session:
+    """A session with a stub for each script, which answers prompts with its number."""
+    session = open_session(profile=PROFILE, seed=0)
+    for number, script in scripts.items():
+        session.stubs.add(script, matcher=build_matcher(contains=f"city {number:05}"), times=None)
+    return session
+
+
+async def reply_to(session: Session, number: int, **members: object) -> list[bytes]:
+    body = json.dumps({"model": MODELS[0], "input": f"What is in city {number:05}?", **members})
+    reply = await respond(session, MemoryStore(), "/v1/responses", body.encode())
+    return list(reply.pieces)
+
+
+@pytest.mark.parametrize("rendering", ["wire", "documented"])
+def test_a_reply_among_many_has_the_same_bytes_as_one_among_few(rendering: str) -> None:
+    scripts = dict(enumerate(SCRIPTS, 1_000))
+    few = session_with(scripts)
+    many = session_with({**{each: message_script(f"Reply {each}.") for each in range(300)}, **scripts})
+    few.rendering = many.rendering = rendering
+    for model in MODELS:
+        for limit in ({}, {"max_output_tokens": 2}, {"stream": True}):
+            for number, script in scripts.items():
+                members = {"model": model, **limit}
+                replies = [asyncio.run(reply_to(each, number, **members)) for each in (few, many)]
+                assert replies[0] == replies[1], script
+
+
+async def count_calls(session: Session, number: int) -> int:
+    """How many functions a reply calls, which is the same on a busy machine."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        await reply_to(session, number)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+async def count_calls_among(count: int) -> int:
+    session = session_with({number: message_script(f"Reply {number}.") for number in range(count)})
+    for number in range(count):
+        await reply_to(session, number)
+    return await count_calls(session, 0)
+
+
+def test_a_reply_among_many_takes_as_many_steps_as_one_among_few() -> None:
+    few, many = (asyncio.run(count_calls_among(count)) for count in (10, 1_100))
+    assert many <= 1.1 * few
