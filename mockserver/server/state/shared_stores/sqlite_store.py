@@ -3,7 +3,7 @@
 Statements run in the event loop: one takes about 20 µs, less than a thread would cost. Changes that come in one turn
 of the loop share a transaction. While another server writes, the loop goes on, and checkpoints run in a thread. What is
 stored outlives the process at once, and a power failure after the next checkpoint (WAL, `synchronous = NORMAL`),
-about a second later.
+about half a second later.
 """
 
 from __future__ import annotations
@@ -306,7 +306,7 @@ class SqliteStore:
             else:
                 for (_, outcome), result in zip(self._take_changes(), results, strict=True):
                     _set_result(outcome, result)
-            self._checkpoints.count_commit()
+            self._checkpoints.follow_commit()
 
     async def _make_one_by_one(self, changes: list[_Change], deadline: float) -> None:
         """Make changes that have failed together, so that only those fail that cannot be made."""
