@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from itertools import chain, islice, product
+from itertools import chain, islice
 from typing import Any
 
 from mockserver.errors import InvalidJSON, UnsatisfiableSchema
 from mockserver.replies.json_schema import patterns
+from mockserver.replies.json_schema.alternatives import MAX_ALTERNATIVES, Search, find_alternatives
 from mockserver.replies.json_schema.bounded_schema import BoundedSchema
 from mockserver.replies.json_schema.constraints import (
     OBJECT_NODE,
@@ -33,7 +34,6 @@ from mockserver.replies.json_schema.scalar_candidates import (
     MAX_ITEMS,
     MAX_RANKED_VALUES,
     SCALAR_CANDIDATES,
-    is_null_schema,
     proposed_values,
     rank_values,
     rotate,
@@ -47,7 +47,6 @@ _MAX_NESTING = 100
 #: Nodes of an alternative that are searched one by one for those about a member.
 _MAX_UNINDEXED_NODES = 16
 _MAX_MEMBERS = 200
-_MAX_ALTERNATIVES = 64
 _MAX_CANDIDATES = 40
 _MAX_OPTIONAL_MEMBERS = 50
 _MAX_OPTIONAL_STEPS = 300
@@ -167,30 +166,18 @@ class _Generator:
         self, schema: BoundedSchema, seed: int, steps: int, lengths: set[int], *, include_optional: bool
     ) -> None:
         self.schema = schema
-        self.seed = seed
-        self.lengths = lengths
+        self.search = Search(schema, seed, steps, lengths)
         self.include_optional = include_optional
-        self.steps_left = steps
         self.optional_steps_floor = steps - _MAX_OPTIONAL_STEPS
         self.ranked_values: dict[tuple[str, str], tuple[list[Any], list[Any], list[Any]]] = {}
         self.active_pointers: list[frozenset[str]] = []
         self.member_indexes: dict[int, _MemberIndex] = {}
         """Of long alternatives, by the id of the list, which the index keeps."""
 
-    def spend_step(self, node: SchemaNode) -> None:
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise UnsatisfiableSchema(node.pointer, "too many alternatives to search")
-
-    def rotate(self, values: list[Any]) -> list[Any]:
-        """The values, beginning with the one that the seed chooses."""
-        self.lengths.add(len(values) or 1)
-        return rotate(values, self.seed)
-
     def generate(self, nodes: list[SchemaNode], name: str, variant: int = 0) -> Any:
         """The first candidate that satisfies all of `nodes`."""
         failure: UnsatisfiableSchema | None = None
-        for alternative in islice(self.alternatives(nodes), _MAX_ALTERNATIVES):
+        for alternative in islice(find_alternatives(nodes, self.search), MAX_ALTERNATIVES):
             try:
                 return self.generate_along(alternative, nodes, name, variant)
             except UnsatisfiableSchema as error:
@@ -214,7 +201,7 @@ class _Generator:
             needs_check = any(not _CHECKED_KEYWORDS.isdisjoint(node.schema) for node in alternative)
             failure: UnsatisfiableSchema | None = None
             for candidate in islice(self.candidates(alternative, name, variant), _MAX_CANDIDATES):
-                self.spend_step(alternative[-1])
+                self.search.spend_step(alternative[-1])
                 error = self.schema.find_node_error(checked, candidate) if needs_check else None
                 if error is None:
                     return candidate
@@ -224,64 +211,6 @@ class _Generator:
         raise failure or UnsatisfiableSchema(
             keyword_pointer(alternative, "type", "enum", "const"), "no type or value satisfies all of this"
         )
-
-    # --- alternatives: the branches of anyOf, oneOf and if that a value takes
-
-    def alternatives(self, nodes: list[SchemaNode]) -> Iterator[list[SchemaNode]]:
-        """Lists of nodes that a value could satisfy, with references resolved and branches chosen."""
-        todo: list[tuple[list[SchemaNode], dict[str, SchemaNode]]] = [(nodes, {})]
-        failure: UnsatisfiableSchema | None = None
-        while todo:
-            waiting, done = todo.pop()
-            if not waiting:
-                yield list(done.values())
-                continue
-            node, *rest = waiting
-            self.spend_step(node)
-            if node.schema is False:
-                failure = failure or UnsatisfiableSchema(node.pointer, "nothing is valid here")
-                continue
-            if node.schema is True:
-                node = SchemaNode({}, node.pointer)
-            options = [[]] if node.pointer in done else self.expand(node)
-            done[node.pointer] = node
-            todo.extend(
-                ([*option, *rest], {**done} if more else done)
-                for more, option in reversed([*enumerate(options)])
-            )
-        if failure:
-            raise failure
-
-    def expand(self, node: SchemaNode) -> list[list[SchemaNode]]:
-        schema = node.schema
-        parts = len(schema.get("allOf", ()))
-        if parts > self.steps_left:
-            raise UnsatisfiableSchema(keyword_pointer([node], "allOf"), "too many parts")
-        always = [node.child("allOf", index) for index in range(parts)]
-        if "$ref" in schema:
-            always.insert(0, self.schema.resolve(node))
-        choices: list[list[list[SchemaNode]]] = [
-            [[branch] for branch in self.branches(node, keyword)]
-            for keyword in ("anyOf", "oneOf")
-            if keyword in schema
-        ]
-        if "if" in schema:
-            choices.append([child_nodes(node, "if", "then"), child_nodes(node, "else")])
-        dependent = schema.get("dependentSchemas", {})
-        required = set(schema.get("required", ()))
-        always += [node.child("dependentSchemas", name) for name in dependent if name in required]
-        optional = [node.child("dependentSchemas", name) for name in dependent if name not in required]
-        choices += [[[], optional]] if optional else []
-        return [[*always, *chain(*choice)] for choice in islice(product(*choices), _MAX_ALTERNATIVES)]
-
-    def branches(self, node: SchemaNode, keyword: str) -> list[SchemaNode]:
-        """The branches in the order to try them, null last."""
-        schemas = node.schema[keyword]
-        indices = self.rotate([index for index, schema in enumerate(schemas) if not is_null_schema(schema)])
-        indices += [index for index, schema in enumerate(schemas) if is_null_schema(schema)]
-        return [node.child(keyword, index) for index in indices[:_MAX_ALTERNATIVES]]
-
-    # --- candidates for one alternative
 
     def candidates(self, alternative: list[SchemaNode], name: str, variant: int) -> Iterator[Any]:
         types = allowed_types(alternative)
@@ -316,12 +245,12 @@ class _Generator:
         """The members of an enum: the safe ones first, those that may do harm last."""
         if (node.pointer, name) not in self.ranked_values:
             self.ranked_values[node.pointer, name] = rank_values(node, name)
-            self.steps_left -= min(len(node.schema.get("enum", ())), MAX_RANKED_VALUES) // 4
+            self.search.steps_left -= min(len(node.schema.get("enum", ())), MAX_RANKED_VALUES) // 4
         best, harmless, harmful = self.ranked_values[node.pointer, name]
         rest = node.schema.get("enum", [])[MAX_RANKED_VALUES:MAX_ITEMS]
-        return chain(() if variant else best, rotate([*self.rotate(harmless), *rest], variant), harmful)
-
-    # --- objects
+        return chain(
+            () if variant else best, rotate([*self.search.rotate(harmless), *rest], variant), harmful
+        )
 
     def objects(self, alternative: list[SchemaNode], variant: int) -> Iterator[dict[str, Any]]:
         least, most = size_limits(alternative, "minProperties", "maxProperties", _MAX_MEMBERS)
@@ -374,7 +303,7 @@ class _Generator:
             if (
                 name not in members
                 and len(names) <= max_members
-                and self.steps_left > self.optional_steps_floor
+                and self.search.steps_left > self.optional_steps_floor
             ):
                 try:
                     added = {
@@ -449,8 +378,6 @@ class _Generator:
                 if name_nodes
                 else f"member{variant + 1}"
             )
-
-    # --- arrays
 
     def arrays(self, alternative: list[SchemaNode], name: str, variant: int) -> Iterator[list[Any]]:
         least, most = size_limits(alternative, "minItems", "maxItems", MAX_ITEMS)
