@@ -14,13 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import free_port
+
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mockserver.errors import MissingPackage, MockServerError, optional_packages
+from tests.programs import run_program
 
 WITHOUT_HYPOTHESIS = "import sys; sys.modules['hypothesis'] = None; "
 ADVICE = "hypothesis is not installed: pip install 'responses-mockserver[pytest]'"
@@ -15,7 +16,7 @@ ADVICE = "hypothesis is not installed: pip install 'responses-mockserver[pytest]
 
 def run_without_hypothesis(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT_HYPOTHESIS + code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return run_program(command)
 
 
 @pytest.mark.parametrize("arguments", [["--", "true"], ["--replay", "0123456789ab", "--", "true"]])

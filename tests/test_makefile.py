@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import ROOT
+from tests.programs import run_program
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return run_program(["make", *arguments], folder)
 
 
 def test_an_environment_without_its_python_is_created_again(clone: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from mockserver.errors import ContractError
 from mockserver.network import no_proxy_variables, proxy_variables
 from mockserver.testing.mock import MockServer
 from tests.acceptance.conftest import server_environment
+from tests.programs import run_program
 
 NOWHERE = "http://127.0.0.1:9"
 PROXIES = {"HTTP_PROXY": NOWHERE, "http_proxy": NOWHERE, "ALL_PROXY": NOWHERE}
@@ -78,14 +78,10 @@ def test_conformance_names_the_proxy_of_a_client_that_cannot_be_helped() -> None
 
 
 def test_run_names_the_proxy_if_no_request_arrives(tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-m", "mockserver", "run", "--", sys.executable, "-c", ""],
-        cwd=tmp_path,
+        tmp_path,
         env=server_environment(**PROXIES),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 1
     assert "no requests received" in done.stderr

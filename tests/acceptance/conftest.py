@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.programs import run_program
+
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENTS = ROOT / ".environments"
 MODEL = "qwen3-max-2026-01-23"
@@ -53,14 +55,7 @@ def environment_without_checkout() -> dict[str, str]:
 
 
 def run_checked(*command: str | Path, cwd: Path) -> None:
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=cwd,
-        env=environment_without_checkout(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program([*map(str, command)], cwd, env=environment_without_checkout())
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -218,15 +213,8 @@ def run_serve(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     """Run `mockserver serve` to its end, with options that it cannot start with."""
 
     def run(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mockserver", "serve", *options],
-            cwd=tmp_path,
-            env=server_environment(**env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
+        return run_program(
+            [sys.executable, "-m", "mockserver", "serve", *options], tmp_path, env=server_environment(**env)
         )
 
     return run

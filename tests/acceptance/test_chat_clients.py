@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.acceptance.conftest import (
     isolated_environment,
     require_program,
 )
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -46,15 +46,8 @@ def run_client(command: Sequence[str | Path], start: StartServer, folder: Path) 
         (folder / f"{name}.json").write_text(json.dumps(exchange), encoding="utf-8")
     server = start("--exchanges", folder, "--seed", "1", "--allow-mock-headers")
     url = f"{server.root_url}/compatible-mode/v1"
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=isolated_environment(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, MODEL=MODEL),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
+    done = run_program(
+        command, folder, env=isolated_environment(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, MODEL=MODEL)
     )
     assert done.returncode == 0, done.stderr
     printed: list[Any] = json.loads(done.stdout)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +33,7 @@ from tests.acceptance.conftest import (
     require_program,
 )
 from tests.marks import slow_except
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -98,9 +98,9 @@ def test_client_does_the_same_in_the_latest_profile(
 
 def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str, Observation]:
     """Run the client's driver; returns what its user sees by scenario."""
-    done = subprocess.run(
+    done = run_program(
         [*client_command(client, folder), *client.expected],
-        cwd=folder,
+        folder,
         env=isolated_environment(
             OPENAI_BASE_URL=server.base_url,
             OPENAI_API_KEY=KEY,
@@ -108,11 +108,6 @@ def run_client(client: Client, server: ServerProcess, folder: Path) -> dict[str,
             PATH=os.pathsep.join([str(binaries_folder(client)), os.environ["PATH"]]),
             **client.environment_variables,
         ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"scenario"')]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from mockserver.testing.mock import MockServer, MockSession
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -83,15 +83,7 @@ def measure(client: str, folder: Path) -> dict[str, list[Any]]:
             "OPENAI_BASE_PATH": url.path,
             "OPENAI_API_KEY": server.api_key,
         }
-        done = subprocess.run(
-            [*command, *CASES],
-            cwd=folder,
-            env=isolated_environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = run_program([*command, *CASES], folder, env=isolated_environment(**variables))
         assert done.returncode == 0, done.stderr
         sessions["stop"].assert_left(timeout=60)
         outcomes = dict(json.loads(line) for line in done.stdout.splitlines())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.acceptance.conftest import (
     isolated_environment,
     require_program,
 )
+from tests.programs import run_program
 from tests.reports.chromium import Browser, Tab
 
 pytestmark = pytest.mark.acceptance
@@ -89,15 +89,11 @@ def client_command(language: str, folder: Path) -> list[str | Path]:
 def test_the_console_shows_what_a_client_does(
     language: str, tab: Tab, server: ServerProcess, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
+    done = run_program(
         client_command(language, tmp_path),
         env=isolated_environment(
             OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PATH=os.environ["PATH"]
         ),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

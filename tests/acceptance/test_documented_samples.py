@@ -6,7 +6,6 @@ test_intercept.py runs them without any change.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.acceptance.documented_samples import (
     sample_text,
     write_program,
 )
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -52,22 +52,15 @@ def run_sample(server: ServerProcess, tmp_path: Path) -> RunSample:
     """`run(name, language)` returns what a sample prints."""
 
     def run(name: str, language: str) -> str:
-        return run_program(sample_program(name, language, server.base_url), language, tmp_path)
+        return program_output(sample_program(name, language, server.base_url), language, tmp_path)
 
     return run
 
 
-def run_program(text: str, language: str, folder: Path) -> str:
+def program_output(text: str, language: str, folder: Path) -> str:
     """Run a program's text in its language; its standard output."""
-    done = subprocess.run(
-        write_program(text, language, folder),
-        cwd=folder,
-        env=isolated_environment(DASHSCOPE_API_KEY=KEY),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
+    done = run_program(
+        write_program(text, language, folder), folder, env=isolated_environment(DASHSCOPE_API_KEY=KEY)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -122,10 +115,10 @@ def test_multi_turn_with_curl(server: ServerProcess, tmp_path: Path) -> None:
     first, comment, second = text.partition("# Second round")
     assert comment
 
-    response1 = json.loads(run_program(first, "curl", tmp_path))
+    response1 = json.loads(program_output(first, "curl", tmp_path))
     assert second.count("response_id_from_first_round") == 1
     second = second.replace("response_id_from_first_round", response1["id"])
-    response2 = json.loads(run_program(comment + second, "curl", tmp_path))
+    response2 = json.loads(program_output(comment + second, "curl", tmp_path))
 
     assert response2["output"][0]["content"][0]["text"] == MEMORY_ANSWER
     usage = response2["usage"]
@@ -266,14 +259,14 @@ def test_the_migration_section(language: str, server: ServerProcess, tmp_path: P
     texts = [SAMPLES_FOLDER / f"{name}.{language}" for name in names]
     text = SETUP.get(language, "") + "".join(each.read_text() for each in texts if each.exists())
     if language == "curl":
-        printed = run_program(
+        printed = program_output(
             text.replace("https://dashscope-intl.aliyuncs.com", server.root_url), language, tmp_path
         )
         chat, response = printed.split('}{"', 1)
         assert json.loads(chat + "}")["choices"][0]["message"]["content"].startswith("Hello")
         assert json.loads('{"' + response)["output"][0]["content"][0]["text"].startswith("Hello")
         return
-    printed = run_program(text.replace(DOCUMENT_URL, f"{server.root_url}/v1"), language, tmp_path)
+    printed = program_output(text.replace(DOCUMENT_URL, f"{server.root_url}/v1"), language, tmp_path)
     lines = [line for line in printed.splitlines() if line]
     assert lines == [lines[0]] * 3
     assert lines[0].startswith("Hello")

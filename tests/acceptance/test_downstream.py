@@ -14,6 +14,7 @@ import pytest
 
 from tests import traffic_recorder
 from tests.acceptance.conftest import ROOT, StartServer, environment_python, isolated_environment
+from tests.programs import run_program
 
 EXAMPLE = ROOT / "examples" / "downstream"
 RECORDER = ROOT / "tests" / "recorder"
@@ -34,9 +35,9 @@ def run_tests(
     """Run pytest in the project, in an environment with the wheel and without network access."""
     nowhere = "http://127.0.0.1:9"
     python = environment_python("downstream")
-    return subprocess.run(
+    return run_program(
         [python, "-m", "pytest", "-n", str(workers), "-p", "no:cacheprovider", *options],
-        cwd=project,
+        project,
         env=isolated_environment(
             PYTHONPATH=f"{site}{os.pathsep}{RECORDER}",
             HTTP_PROXY=nowhere,
@@ -46,11 +47,6 @@ def run_tests(
             DASHSCOPE_API_KEY=key,
             **{traffic_recorder.SPOOL_VARIABLE: os.environ[traffic_recorder.SPOOL_VARIABLE]},
         ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
 
 

@@ -21,6 +21,7 @@ from tests.acceptance.conftest import (
     isolated_environment,
     wait_until,
 )
+from tests.programs import free_port, run_program
 from tests.reports.chromium import Browser, Tab
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
@@ -45,25 +46,9 @@ def environment(site_packages: Path, **extra: str) -> dict[str, str]:
 
 def run(command: Sequence[str | Path], cwd: Path, env: dict[str, str]) -> str:
     """Run a command to its end and return its output."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=500,
-        check=False,
-    )
+    done = run_program(command, cwd, env=env, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

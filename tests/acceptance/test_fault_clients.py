@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from mockserver.server.delivery.faults.catalogue import wire_faults
 from mockserver.testing.mock import MockServer
 from tests.acceptance.clients.matrix import CLIENTS_FOLDER
 from tests.acceptance.conftest import ENVIRONMENTS, environment_python, isolated_environment, require_program
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -74,14 +74,10 @@ def measure(client: str, server: MockServer, folder: Path) -> dict[str, list[Any
         (folder / "node_modules").symlink_to(modules)
         (folder / "faults.mjs").write_bytes((CLIENTS_FOLDER / "faults.mjs").read_bytes())
     cases = fault_cases()
-    done = subprocess.run(
+    done = run_program(
         [*map(str, client_command(client)), *cases],
-        cwd=folder,
+        folder,
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     attempts = Counter(

@@ -15,6 +15,7 @@ import pytest
 from mockserver.profiles import DEFAULT_PROFILE
 from tests.acceptance.conftest import ROOT, isolated_environment, require_program
 from tests.marks import soak_except
+from tests.programs import run_program
 
 CLIENTS_FOLDER = ROOT / "examples" / "fuzz"
 
@@ -42,15 +43,11 @@ def client_command(file: str, folder: Path) -> list[str]:
 
 def run_fuzz(folder: Path, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     """Run `mockserver fuzz` in a folder, with no setting of whoever runs the tests."""
-    return subprocess.run(
+    return run_program(
         [sys.executable, "-m", "mockserver", "fuzz", *arguments],
-        cwd=folder,
+        folder,
         env=isolated_environment(PYTHONPATH=str(ROOT)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
         timeout=seconds,
-        check=False,
     )
 
 

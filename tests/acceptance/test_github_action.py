@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, environment_without_checkout, require_program
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -46,9 +47,9 @@ def run_step(
         for key, value in step["env"].items()
     }
     assert "${{" not in step["run"], "an expression in a script can inject commands"
-    return subprocess.run(
+    return run_program(
         [*BASH, step["run"]],
-        cwd=folder,
+        folder,
         env={
             **environment_without_checkout(),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -59,11 +60,6 @@ def run_step(
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             **variables,
         },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
 
 
@@ -135,7 +131,7 @@ def test_the_action_is_valid() -> None:
         "vendor.github-actions",
         "action.yml",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    done = run_program(command, ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     used = set(re.findall(r"inputs\.([a-z-]+)", (ROOT / "action.yml").read_text(encoding="utf-8")))
     assert used == ACTION["inputs"].keys()

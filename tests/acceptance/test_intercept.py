@@ -26,6 +26,7 @@ from tests.acceptance.documented_samples import (
     write_program,
 )
 from tests.marks import slow_except
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -47,15 +48,10 @@ PRINTED = {
 def run_intercepted(
     command: Sequence[str | Path], folder: Path, *options: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_program(
         [*RUN_COMMAND, "--intercept", *options, "--", *map(str, command)],
-        cwd=folder,
+        folder,
         env=server_environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
 
 
@@ -244,14 +240,10 @@ def test_no_request_is_a_failure(tmp_path: Path) -> None:
 def test_settings_of_a_project(tmp_path: Path) -> None:
     def run(text: str, *options: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "pyproject.toml").write_text(f"[tool.mockserver]\n{text}", encoding="utf-8")
-        return subprocess.run(
+        return run_program(
             [*RUN_COMMAND, *options, "--", sys.executable, "-c", ONE_REQUEST + URLLIB],
-            cwd=tmp_path,
+            tmp_path,
             env=server_environment(HTTPS_PROXY="http://127.0.0.1:9"),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
         )
 
     assert run("intercept = true\n").stdout == "200\n"

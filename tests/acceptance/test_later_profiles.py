@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,16 @@ from tests.acceptance.conftest import (
     isolated_environment,
     require_program,
 )
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
 
 def run_client(command: list[str | Path], folder: Path, server: ServerProcess) -> dict[str, Any]:
-    done = subprocess.run(
+    done = run_program(
         [*command, *SCENARIOS],
-        cwd=folder,
+        folder,
         env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"scenario"')]
@@ -112,8 +108,6 @@ def test_function_arguments_option(start_server: StartServer) -> None:
 
 @pytest.mark.parametrize("option", [("--stream-errors", "loud"), ("--function-arguments", "half")])
 def test_invalid_choices_are_refused(option: tuple[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mockserver", "serve", *option], capture_output=True, text=True, check=False
-    )
+    done = run_program([sys.executable, "-m", "mockserver", "serve", *option])
     assert done.returncode == 2
     assert option[1] in done.stderr

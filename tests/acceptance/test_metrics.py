@@ -23,6 +23,7 @@ from tests.acceptance.conftest import (
     wait_until,
 )
 from tests.marks import slow_except
+from tests.programs import run_program
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -204,13 +205,9 @@ def test_workers_and_servers_with_a_store_report_every_metric(
 
 def test_metrics_without_the_library_say_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "prometheus_client.py").write_text("raise ModuleNotFoundError(name='prometheus_client')")
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--metrics", "--workers", "2"],
         env=server_environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "prometheus_client is not installed: pip install 'responses-mockserver[metrics]'" in done.stderr
@@ -218,13 +215,9 @@ def test_metrics_without_the_library_say_what_to_install(tmp_path: Path) -> None
 
 
 def test_a_shared_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-m", "mockserver", "serve", "--port", "0", "--metrics"],
         env=server_environment(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "nowhere")),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "PROMETHEUS_MULTIPROC_DIR is not a folder" in done.stderr

@@ -16,7 +16,7 @@ from mockserver.contract.chat.migration import load_migration_tables, migrate_re
 from mockserver.contract.chat.service import load_chat_schemas
 from mockserver.profiles import load_profile
 from tests.acceptance.conftest import ROOT, StartServer
-from tests.acceptance.test_documented_samples import run_program
+from tests.acceptance.test_documented_samples import program_output
 from tests.api_client import ApiClient
 
 PAGE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_a_block_prints_the_documented_output(
     server = start_server("--seed", "1")
     assert HOST in text
     program = text.replace(HOST, server.root_url)
-    printed = run_program(program, "node" if language == "js" else "curl", tmp_path)
+    printed = program_output(program, "node" if language == "js" else "curl", tmp_path)
     wanted = [re.sub("…+", "*", line.replace("[", "[[]")) for line in output.splitlines()]
     pytest.LineMatcher(printed.splitlines()).fnmatch_lines(wanted)
 

@@ -19,6 +19,7 @@ from mockserver.network import machine_addresses
 from mockserver.testing.mock import MockServer
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, server_environment
 from tests.acceptance.test_record import running_command
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -39,15 +40,8 @@ def status_with_host(server: ServerProcess, host: str, path: str, key: str = KEY
 
 
 def run_command(folder: Path, *command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mockserver", *map(str, command)],
-        cwd=folder,
-        env=server_environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    return run_program(
+        [sys.executable, "-m", "mockserver", *map(str, command)], folder, env=server_environment(**env)
     )
 
 

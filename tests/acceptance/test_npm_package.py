@@ -15,6 +15,7 @@ import pytest
 import mockserver
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, require_program, server_environment, wait_until
 from tests.examples.pages import find_blocks
+from tests.programs import run_program
 
 PACKAGE = ROOT / "packages" / "npm"
 WHEELHOUSE = ENVIRONMENTS / "wheelhouse"
@@ -42,16 +43,7 @@ def node_environment(folder: Path, **extra: str) -> dict[str, str]:
 
 
 def run_node(project: Path, *command: str, **extra: str) -> str:
-    done = subprocess.run(
-        [require_program("node"), *command],
-        cwd=project,
-        env=node_environment(project, **extra),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_program([require_program("node"), *command], project, env=node_environment(project, **extra))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -104,9 +96,7 @@ def test_a_violation_fails_a_vitest_test(project: Path) -> None:
     test = project / "test" / "desk.test.mjs"
     test.write_text(test.read_text().replace("expect(text)", 'await server.reply("unused"); expect(text)'))
     command = [require_program("node"), "node_modules/vitest/vitest.mjs", "run"]
-    done = subprocess.run(
-        command, cwd=project, env=node_environment(project), capture_output=True, text=True, check=False
-    )
+    done = run_program(command, project, env=node_environment(project))
     assert done.returncode == 1
     assert "the mock server's verdict is fail:" in done.stdout + done.stderr
     assert "Unused stub (unused)" in done.stdout + done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests import traffic_recorder
 from tests.acceptance.conftest import ROOT, environment_python, isolated_environment
+from tests.programs import run_program
 
 TEST_FILE = """
 import asyncio
@@ -113,19 +113,15 @@ def test_clients_of_each_version_work_and_are_closed(environment: str, tmp_path:
     (tmp_path / "conftest.py").write_text(
         "import pytest\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     )
-    done = subprocess.run(
+    done = run_program(
         [environment_python(environment), "-c", _PYTEST_PROGRAM, ROOT, sysconfig.get_path("purelib")],
-        cwd=tmp_path,
+        tmp_path,
         env=isolated_environment(
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
             COLUMNS="120",
             PYTHONPATH=str(ROOT / "tests" / "recorder"),
             **{traffic_recorder.SPOOL_VARIABLE: os.environ[traffic_recorder.SPOOL_VARIABLE]},
         ),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
     assert done.stdout.splitlines(), done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +29,7 @@ from tests.acceptance.conftest import (
     isolated_environment,
     require_program,
 )
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -217,15 +217,10 @@ def test_llmprobe_finds_only_accepted_failures(start_server: StartServer, tmp_pa
     (tmp_path / "exchanges" / "memory.json").write_text(json.dumps(MEMORY_EXCHANGE))
     # With this seed the reply is long enough to be truncated.
     server = start_server("--profile", PROFILE, "--seed", "2", "--exchanges", tmp_path / "exchanges")
-    done = subprocess.run(
+    done = run_program(
         [require_program("node"), probe, server.base_url, "-m", MODEL, "-k", "sk-any", *LLMPROBE_OPTIONS],
+        tmp_path,
         env=isolated_environment(HOME=str(tmp_path)),
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     report = json.loads(done.stdout)
     results = [each for each in report["conformance"]["results"] if each["surface"] == "responses"]
@@ -311,7 +306,7 @@ EXPECTED = {
 @pytest.mark.slow
 def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None:
     assert (
-        run_program([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None)
+        printed_json([environment_python("openai-newest"), "-c", PYTHON_PROGRAM, server.base_url], None)
         == EXPECTED
     )
 
@@ -322,19 +317,11 @@ def test_openai_node_creates_streams_and_parses(server: ServerProcess) -> None:
     if not folder.is_dir():
         pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
     command = [require_program("node"), "--input-type=module", "-e", NODE_PROGRAM, server.base_url]
-    assert run_program(command, folder) == EXPECTED
+    assert printed_json(command, folder) == EXPECTED
 
 
-def run_program(command: Sequence[str | Path], folder: Path | None) -> Any:
+def printed_json(command: Sequence[str | Path], folder: Path | None) -> Any:
     """What a client program prints."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=isolated_environment(HOME=os.devnull),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_program(command, folder, env=isolated_environment(HOME=os.devnull))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import ENVIRONMENTS, isolated_environment
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -53,16 +53,7 @@ def test_the_wheel_works_with_every_interpreter(site_packages: Path, tmp_path: P
     (tmp_path / "test_it.py").write_text(f"SITE = {str(site_packages)!r}\n{TEST}")
     environment = isolated_environment(PYTHONPATH=str(site_packages))
     for python in pythons:
-        done = subprocess.run(
-            [python, *PYTEST, "test_it.py"],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=300,
-            check=False,
-        )
+        done = run_program([python, *PYTEST, "test_it.py"], tmp_path, env=environment)
         version = python.parent.parent.name
         assert done.returncode == 1, f"{version}:\n{done.stdout}{done.stderr}"
         assert "1 failed, 2 passed" in done.stdout, f"{version}:\n{done.stdout}{done.stderr}"

@@ -17,6 +17,7 @@ from tests.acceptance.conftest import (
     environment_without_checkout,
     require_program,
 )
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -80,9 +81,7 @@ def test_the_hooks_check_fixtures_and_exchanges(
     def run_hooks() -> subprocess.CompletedProcess[str]:
         subprocess.run(["git", "add", "."], cwd=tmp_path, env=environment, check=True)
         command = ["pre-commit", "run", "--all-files", "--verbose"]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
-        )
+        return run_program(command, tmp_path, env=environment, timeout=600)
 
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, env=environment, check=True)
     done = run_hooks()

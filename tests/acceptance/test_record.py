@@ -19,6 +19,7 @@ from mockserver.wire import json
 from tests.acceptance.clients.matrix import CLIENTS, Client
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, server_environment, wait_until
 from tests.acceptance.test_clients import run_client
+from tests.programs import run_program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -172,7 +173,7 @@ def test_what_cannot_be_read_is_passed_on_and_the_log_says_so(
 )
 def test_unusable_arguments_exit_with_2(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "record", "--out", "x", "--port", "0", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = run_program(command, tmp_path)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from mockserver import ErrorReply, FunctionCall, IncomingRequest, MockServer, Reply
 from mockserver.testing.reply_values import ReplyResult
 from tests.acceptance.conftest import isolated_environment
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -54,13 +54,9 @@ def reply_to(request: IncomingRequest) -> ReplyResult:
 def test_a_function_returns_whatever_reply_takes(newest_openai: Path) -> None:
     with MockServer() as server:
         server.reply(reply_to).always()
-        done = subprocess.run(
+        done = run_program(
             [newest_openai, "-c", CLIENT, server.model, *RESULTS],
             env=isolated_environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=server.api_key),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=300,
-            check=False,
         )
         details = {each.prompt: each.detail for each in server.journal}
         server.check()

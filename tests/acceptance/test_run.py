@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.conftest import ENVIRONMENTS, ROOT, require_program, server_environment, wait_until
 from tests.marks import slow_except
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -32,16 +33,7 @@ RUN_COMMAND = (sys.executable, "-m", "mockserver", "run")
 
 
 def run_mockserver(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*RUN_COMMAND, *arguments],
-        cwd=folder,
-        env=server_environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
+    return run_program([*RUN_COMMAND, *arguments], folder, env=server_environment(**env))
 
 
 def client_arguments(body: str) -> tuple[str, ...]:

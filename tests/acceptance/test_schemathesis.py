@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from mockserver.contract.openapi.chat import CHAT_OPERATION_ID
 from tests.acceptance.conftest import KEY, ServerProcess, StartServer
+from tests.programs import run_program
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
@@ -75,8 +75,6 @@ def run_schemathesis(server: ServerProcess, profile: str, folder: Path, query: s
         "NO_PROXY": "*",
     }
     environment.pop("MOCKSERVER_TEST_SPOOL", None)
-    ran = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    ran = run_program(command, folder, env=environment)
     assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr
     return ran.stdout

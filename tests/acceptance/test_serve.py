@@ -28,6 +28,7 @@ from tests.acceptance.conftest import (
     wait_until,
 )
 from tests.marks import slow_except
+from tests.programs import run_program
 
 pytestmark = pytest.mark.acceptance
 
@@ -63,15 +64,7 @@ def assert_refused(response: httpx.Response, status: int, code: str) -> dict[str
 def run_bash(line: str, **env: str) -> str:
     """Run a line in bash and return what it prints."""
     require_program("curl")
-    done = subprocess.run(
-        [require_program("bash"), "-c", line],
-        env=isolated_environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
+    done = run_program([require_program("bash"), "-c", line], env=isolated_environment(**env))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, server_environment, wait_until
+from tests.programs import run_program
 
 
 class Output:
@@ -114,12 +115,8 @@ def test_a_report_is_written_when_the_server_stops(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_cannot_be_used_end_with_status_2(options: tuple[str, ...]) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "mockserver", "serve", "--port", "0", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=server_environment(),
+    ended = run_program(
+        [sys.executable, "-m", "mockserver", "serve", "--port", "0", *options], env=server_environment()
     )
 
     assert ended.returncode == 2

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.conftest import ServerProcess, StartServer, server_environment, wait_until
 from tests.marks import slow_except
 from tests.permissions import without_override
+from tests.programs import run_program
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -51,13 +52,9 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, prepare: Calla
     folder = tmp_path / "folder"
     folder.mkdir()
     reason = prepare(folder)
-    done = subprocess.run(
+    done = run_program(
         [*without_override(SERVER), "serve", "--port", "0", "--store", f"sqlite:{folder}/store"],
         env=server_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
     message = f"mockserver: --store sqlite:{folder}/store cannot be used: {reason}\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
@@ -97,12 +94,7 @@ def test_a_disk_that_becomes_read_only_is_a_503_until_it_can_be_written(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     def mount(*options: str) -> None:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", *options, "tmpfs", tmp_path / "disk"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_program(["mount", "-t", "tmpfs", *options, "tmpfs", tmp_path / "disk"])
         if done.returncode:
             pytest.skip(f"no disk can be mounted: {done.stderr.strip()}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.instructions import find_regressions
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMITTED: dict[str, Any] = {"python": "3.11.7 of this machine", "ratios": {"reply": 2.0, "stream": 1.5}}
@@ -39,5 +39,5 @@ def test_no_kind_of_request_takes_more_instructions_than_committed() -> None:
     if shutil.which("valgrind") is None:
         pytest.skip("valgrind is not installed")
     command = [sys.executable, "benchmarks/instructions.py", "--check"]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    done = run_program(command, ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,6 +19,7 @@ from mockserver import FunctionCall, MockServer, resources
 from mockserver.contract.files import HEAD_BYTES
 from mockserver.contract.rule_examples import load_rule_examples
 from tests.contract import samples
+from tests.programs import run_program
 
 SCHEMA = json.loads((resources.data_folder("schemas") / "report.json").read_bytes())
 
@@ -360,7 +361,7 @@ def test_a_good_file_loads_nothing_heavy(kind: str, tmp_path: Path) -> None:
 def test_check_runs_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "small.json").write_text("{}")
     command = [sys.executable, "-m", "mockserver", "check", "small.json"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={})
+    ran = run_program(command, tmp_path, env={})
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "SCH-008" in ran.stdout
 

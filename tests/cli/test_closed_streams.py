@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.marks import slow_except
+from tests.programs import run_program
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the shell's >&- and /dev/full")
 
@@ -29,16 +29,11 @@ COMMANDS = {
 def run(command: str, redirection: str, folder: Path) -> tuple[int, str]:
     """Run a command in a shell: (exit status, what it prints to the stream that is not redirected)."""
     (folder / "file").write_text("{}")
-    done = subprocess.run(
+    done = run_program(
         ["/bin/sh", "-c", f'"$PYTHON" -m mockserver {command} {redirection}'],
-        cwd=folder,
+        folder,
         # A buffer of Python can hide what cannot be written until the exit.
         env={**os.environ, "PYTHON": sys.executable, "PYTHONUNBUFFERED": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )
     return done.returncode, done.stderr + done.stdout
 

@@ -15,6 +15,7 @@ from mockserver.live.probes import all_probes
 from mockserver.profiles import profile_names
 from mockserver.server.delivery.faults.catalogue import catalogue
 from tests.cli.conftest import RunCli
+from tests.programs import run_program
 
 
 @pytest.mark.parametrize(
@@ -106,15 +107,8 @@ def run_in_shell(shell: str, script: str, tmp_path: Path) -> subprocess.Complete
     program.chmod(0o755)
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
     without_start_files = ["-f"] if shell == "zsh" else []
-    return subprocess.run(
-        [shell, *without_start_files, "-c", script],
-        cwd=tmp_path,
-        env={**environment, "TERM": "dumb"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    return run_program(
+        [shell, *without_start_files, "-c", script], tmp_path, env={**environment, "TERM": "dumb"}
     )
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ import pytest
 import mockserver
 from mockserver import installation
 from tests.cli.conftest import RunCli
+from tests.programs import run_program
 
 PACKAGE = Path(mockserver.__file__).parent
 
@@ -104,9 +104,7 @@ def test_a_command_says_so_if_its_module_has_been_replaced(tmp_path: Path, comma
     install_other(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = [sys.executable, "-m", "mockserver", command]
-    result = subprocess.run(
-        arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    result = run_program(arguments, tmp_path, env=environment)
     assert result.returncode == 1
     assert "mockserver-client 9.2.0 also installs files in the module 'mockserver'" in result.stderr
     assert "Traceback" not in result.stderr

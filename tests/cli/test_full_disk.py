@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mockserver.profiles import load_profile
+from tests.programs import run_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 
@@ -30,15 +30,10 @@ REQUEST = (
 
 def run_on_full_disk(folder: Path, *arguments: str) -> tuple[int, list[str]]:
     """Run a command: (exit status, lines of standard error)."""
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-c", FULL_DISK, *arguments],
-        cwd=folder,
+        folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )
     return done.returncode, done.stderr.splitlines()
 

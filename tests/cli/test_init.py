@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import RunCli
+from tests.programs import run_program
 from tests.pytest_runs import run_pytest_process
 
 FILES = (
@@ -105,5 +105,5 @@ def test_the_workflow_is_valid(run_cli: RunCli, tmp_path: Path) -> None:
         FILES[2],
         ".github/workflows/responses-a-part.yml",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    done = run_program(command, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

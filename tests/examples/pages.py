@@ -11,6 +11,7 @@ __all__ = ["PAGES", "ROOT", "Block", "find_blocks", "page_text"]
 
 ROOT = Path(__file__).parent.parent.parent
 _FENCE = re.compile(r"^( *)```(\w*)( fails)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_OUTPUT = re.compile(r"\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _page_name(file: Path) -> str:
@@ -42,6 +43,8 @@ class Block:
     code: str
     fails: bool
     """Whether it is marked as one that fails."""
+    output: str
+    """The text block right behind it."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -62,6 +65,12 @@ def find_blocks(page: str, text: str | None = None) -> list[Block]:
             match[2],
             textwrap.dedent(match[4]),
             fails=match[3] is not None,
+            output=_output_behind(text, match.end()),
         )
         for match in _FENCE.finditer(text)
     ]
+
+
+def _output_behind(text: str, position: int) -> str:
+    match = _OUTPUT.match(text, position)
+    return "" if match is None else match[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.acceptance.conftest import (  # noqa: F401 (a fixture)
     require_program,
     start_server,
 )
+from tests.programs import run_program
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "scripting.md"
 TOKEN = "a-token-of-this-test"
@@ -70,14 +70,7 @@ def run_example(language: str, folder: Path, root_url: str) -> list[Any]:
         "js": [require_program("node"), str(file)],
         "go": [require_program("go"), "run", str(file)],
     }
-    done = subprocess.run(
-        commands[language],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run_program(commands[language], env={**os.environ, **variables}, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

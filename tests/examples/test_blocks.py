@@ -8,69 +8,44 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import environment_python
+from tests.examples.pages import PAGES, ROOT, Block, find_blocks
 from tests.marks import slow_except
+from tests.programs import run_program
 from tests.pytest_runs import run_pytest_process
 
-ROOT = Path(__file__).parent.parent.parent
-CODE_BLOCK = re.compile(
-    r"^```python( fails)?\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL
-)
 FILE_NAME_COMMENT = re.compile(r"# (\w+\.py)\n")
 
 
-@dataclass(frozen=True)
-class Block:
-    """One block of code."""
-
-    page: str
-    line: int
-    code: str
-    fails: bool
-    expected_output: str
-    """The text block behind it."""
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-    @property
-    def file(self) -> str | None:
-        """Its file name, if it has one."""
-        match = FILE_NAME_COMMENT.match(self.code)
-        return match[1] if match else None
-
-    @property
-    def expected_lines(self) -> list[str]:
-        """The lines behind it as patterns, in which `…` stands for any text."""
-        return [re.sub("…+", "*", line.replace("[", "[[]")) for line in self.expected_output.splitlines()]
-
-    @property
-    def is_test(self) -> bool:
-        return "def test_" in self.code
+def file_name(block: Block) -> str | None:
+    """The name of the file that the block is, if it has one."""
+    match = FILE_NAME_COMMENT.match(block.code)
+    return match[1] if match else None
 
 
-def find_blocks() -> list[Block]:
-    blocks: list[Block] = []
-    for file in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        page = file.relative_to(ROOT).as_posix().removeprefix("docs/")
-        text = file.read_text(encoding="utf-8")
-        for match in CODE_BLOCK.finditer(text):
-            line = text.count("\n", 0, match.start()) + 2
-            blocks.append(Block(page, line, match[2], bool(match[1]), match[3] or ""))
-    return blocks
+def expected_lines(block: Block) -> list[str]:
+    """The lines of the output as patterns, in which `…` stands for any text."""
+    return [re.sub("…+", "*", line.replace("[", "[[]")) for line in block.output.splitlines()]
 
 
-BLOCKS = find_blocks()
-SCRIPTS = [block for block in BLOCKS if not block.is_test and block.file is None]
-TESTS = [block for block in BLOCKS if block.is_test]
+def is_test(block: Block) -> bool:
+    return "def test_" in block.code
+
+
+BLOCKS = [
+    block
+    for page, file in PAGES.items()
+    if file == ROOT / "README.md" or file.is_relative_to(ROOT / "docs")
+    for block in find_blocks(page)
+    if block.language == "python"
+]
+SCRIPTS = [block for block in BLOCKS if not is_test(block) and file_name(block) is None]
+TESTS = [block for block in BLOCKS if is_test(block)]
 README_BLOCKS = [block for block in BLOCKS if block.page == "README.md"]
-MODULES = [block for block in BLOCKS if not block.is_test and block.file is not None]
+MODULES = [block for block in BLOCKS if not is_test(block) and file_name(block) is not None]
 
 
 @pytest.mark.parametrize("block", slow_except(README_BLOCKS, SCRIPTS), ids=str)
@@ -79,12 +54,12 @@ def test_a_script_runs(block: Block, capsys: pytest.CaptureFixture[str]) -> None
     exec(compile(code, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
     printed = capsys.readouterr().out
     assert printed
-    pytest.LineMatcher(printed.splitlines()).fnmatch_lines(block.expected_lines)
+    pytest.LineMatcher(printed.splitlines()).fnmatch_lines(expected_lines(block))
 
 
 @pytest.mark.parametrize("block", MODULES, ids=str)
 def test_a_file_is_used_by_a_test(block: Block) -> None:
-    module = (block.file or "").removesuffix(".py")
+    module = (file_name(block) or "").removesuffix(".py")
     assert [test for test in TESTS if test.page == block.page and f"from {module} import" in test.code]
 
 
@@ -92,14 +67,14 @@ def test_a_file_is_used_by_a_test(block: Block) -> None:
 def test_a_test_has_the_documented_outcome(block: Block, pytester: pytest.Pytester) -> None:
     for other in MODULES:
         if other.page == block.page:
-            (pytester.path / str(other.file)).write_text(other.code, encoding="utf-8")
-    (pytester.path / (block.file or "test_block.py")).write_text(block.code, encoding="utf-8")
+            (pytester.path / str(file_name(other))).write_text(other.code, encoding="utf-8")
+    (pytester.path / (file_name(block) or "test_block.py")).write_text(block.code, encoding="utf-8")
     outcomes, lines = run_tests(pytester, openai="openai()" in block.code)
     outcome = "failed" if block.fails else "passed"
     assert set(outcomes) == {outcome}
     assert outcomes[outcome] == block.code.count("def test_") or "parametrize" in block.code
-    assert block.expected_lines or not block.fails
-    pytest.LineMatcher(lines).fnmatch_lines(block.expected_lines)
+    assert expected_lines(block) or not block.fails
+    pytest.LineMatcher(lines).fnmatch_lines(expected_lines(block))
 
 
 def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int], list[str]]:
@@ -109,7 +84,7 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
         result = run_pytest_process(pytester, "-p", "asyncio", *options)
         return result.parseoutcomes(), result.outlines
     path = f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}"
-    done = subprocess.run(
+    done = run_program(
         [
             environment_python("downstream"),
             "-m",
@@ -118,12 +93,8 @@ def run_tests(pytester: pytest.Pytester, *, openai: bool) -> tuple[dict[str, int
             "mockserver.testing.pytest_plugin",
             *options,
         ],
-        cwd=pytester.path,
+        pytester.path,
         env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
     )
     lines = done.stdout.splitlines()
     return pytest.RunResult.parse_summary_nouns(lines), lines

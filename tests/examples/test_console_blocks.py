@@ -13,8 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import pytest
 from mockserver import MockServer
 from tests.examples.page_setups import PAGE_SETUPS, PageSetup
 from tests.examples.pages import PAGES, ROOT, find_blocks, page_text
+from tests.programs import free_port, run_program
 from tests.pytest_runs import ONLY_THIS_PLUGIN_ENVIRONMENT
 
 FILE_NAME_COMMENT = re.compile(r"(?:#|//) ([\w.]+)\n")
@@ -142,9 +141,9 @@ def run_page(page: str, text: str, folder: Path) -> list[tuple[str, int]]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MOCKSERVER_", "PYTEST_"))
     }
-    done = subprocess.run(
+    done = run_program(
         ["bash", "-c", script],
-        cwd=folder,
+        folder,
         env={
             **environment,
             **({} if " -n " in script else ONLY_THIS_PLUGIN_ENVIRONMENT),
@@ -154,21 +153,10 @@ def run_page(page: str, text: str, folder: Path) -> list[tuple[str, int]]:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
         },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
         timeout=550,
-        check=False,
     )
     ran = re.findall(r"^@@ begin\n(.*?)^@@ end (\d+)$", done.stdout, re.MULTILINE | re.DOTALL)
     return [(output, int(status)) for output, status in ran]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.mark.slow

@@ -30,8 +30,9 @@ from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOW
 from mockserver.settings import SETTING_NAMES
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
-from tests.nginx import free_port, nginx
+from tests.nginx import nginx
 from tests.permissions import without_override
+from tests.programs import free_port, run_program
 
 #: Seconds that the server may take to stop, with workers whose clients do not leave.
 STOP_SECONDS = SHUTDOWN_GRACE_SECONDS + ABORT_TIMEOUT_SECONDS + 5
@@ -59,9 +60,7 @@ def test_every_variable_is_a_setting(name: str) -> None:
 
 def test_compose_follows_the_compose_specification() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run(
-        [*command, FOLDER / "compose.yaml"], capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_program([*command, FOLDER / "compose.yaml"])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -150,9 +149,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
         pytest.skip("systemd-analyze is not installed")
     unit = tmp_path / "mockserver.service"
     unit.write_text(read("mockserver.service").replace("/opt/mockserver/bin/mockserver", "/bin/true"))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_program(["systemd-analyze", "verify", unit])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -203,14 +200,8 @@ class Image:
                 shutil.copy(ROOT / each, folder)
 
     def _run(self, arguments: str) -> None:
-        done = subprocess.run(
-            ["/bin/sh", "-c", self._inside(arguments)],
-            cwd=self.home,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=1800,
-            check=False,
+        done = run_program(
+            ["/bin/sh", "-c", self._inside(arguments)], self.home, env=self.environment(), timeout=1800
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -100,8 +100,7 @@ GENERATED = tuple(
 def is_output(block: Block) -> bool:
     """Whether it is the output of the Python block before it."""
     return any(
-        each.page == block.page and each.expected_output and each.expected_output in block.code
-        for each in test_blocks.BLOCKS
+        each.page == block.page and each.output and each.output in block.code for each in test_blocks.BLOCKS
     )
 
 

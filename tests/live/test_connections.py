@@ -15,6 +15,7 @@ from mockserver.testing.mock import MockServer
 from tests.acceptance.conftest import server_environment
 from tests.acceptance.test_record import running_command
 from tests.live.tunnels import CA_FILE, Proxy, start_proxy, start_tls_front
+from tests.programs import run_program
 
 pytestmark = pytest.mark.slow
 
@@ -49,14 +50,10 @@ def verify(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ve
 
     def run(*options: str | Path, url: str = endpoint, **env: str) -> subprocess.CompletedProcess[str]:
         arguments = ["verify", "--base-url", url, "--profile", "qwen-2026-01", "--only", "basic"]
-        return subprocess.run(
+        return run_program(
             [sys.executable, "-m", "mockserver", *arguments, "--rate", "0", *options],
-            cwd=tmp_path,
+            tmp_path,
             env=server_environment(DASHSCOPE_API_KEY=KEY, **env),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
         )
 
     return run
@@ -167,13 +164,9 @@ def test_record_connects_through_the_proxy(endpoint: str, proxy: Proxy, tmp_path
 
 @pytest.mark.parametrize("upstream", ["http://[::1/v1", "https://localhost:port/v1", "https://[bad]/v1"])
 def test_record_refuses_an_invalid_upstream(upstream: str, tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-m", "mockserver", "record", "--upstream", upstream, "--out", tmp_path],
         env=server_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "is not a base URL" in done.stderr

@@ -26,6 +26,7 @@ from mockserver.recordings.diff.verification_reports import report_changes
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json, sse
+from tests.programs import run_program
 from tests.recordings.conftest import HELLO, MODEL, Record
 
 ROOT = Path(__file__).parent.parent.parent
@@ -409,7 +410,7 @@ def test_requests_of_only_one_side_are_reported() -> None:
 
 def run_diff(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mockserver", "diff", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return run_program(command, cwd)
 
 
 def write_recordings(folder: Path, found: list[EditableReply]) -> Path:

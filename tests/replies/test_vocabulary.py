@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from mockserver.replies.script import message_script
 from mockserver.replies.token_counts import count_tokens, token_counts_in_force, token_ends, use_token_counts
 from mockserver.replies.truncation import first_tokens
 from mockserver.replies.usage import count_output_tokens
+from tests.programs import run_program
 
 
 class ByteEncoding:
@@ -104,9 +104,7 @@ except ConfigurationError as error:
 
 
 def test_all_servers_of_a_process_count_alike() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_program([sys.executable, "-c", PROGRAM])
     assert done.stdout.splitlines() == [
         *("6", "vendor") * 3,
         "token_counts='estimate': this process has counted by 'vendor' already; set it for the first server",

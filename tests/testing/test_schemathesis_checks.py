@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from mockserver.testing.strategies.rendered_replies import (
     render_events,
     render_response,
 )
+from tests.programs import run_program
 
 PROFILE = load_profile("qwen-2026-01")
 
@@ -92,9 +92,7 @@ def run_schemathesis(root_url: str, folder: Path, key: str = "sk-mock") -> str:
     ]
     command += ["--header", f"Authorization: Bearer {key}", "--no-color"]
     command += ["--generation-database", "none", "--mode", "positive"]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_program(command, folder, env=environment)
     return done.stdout + done.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 from mockserver.wire import json
 from tests.contract import samples
 from tests.marks import slow_except
+from tests.programs import run_program
 
 VALIDATORS: dict[str, Any] = {"3.1": OpenAPIV31SpecValidator, "3.2": OpenAPIV32SpecValidator}
 
@@ -152,5 +152,5 @@ def test_every_schema_file_is_a_schema(tmp_path: Path) -> None:
             file.write_bytes(json.dumps(load_schemas(profile).document(name, closed=True)))
             files.append(str(file))
     command = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", *files]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = run_program(command)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -32,6 +32,7 @@ from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from tests.acceptance.conftest import require_program
 from tests.marks import slow_except
+from tests.programs import run_program
 from tests.pytest_runs import run_pytest_process
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
@@ -511,12 +512,7 @@ def test_a_copied_exchange_answers_the_same(browser: httpx.Client, tmp_path: Pat
     text = ask(browser, "Hello!").json()["output"][0]["content"][0]["text"]
     (tmp_path / "copied.json").write_text(snippet(browser, "exchange"), encoding="utf-8")
 
-    checked = subprocess.run(
-        [sys.executable, "-m", "mockserver", "exchanges", "check", tmp_path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    checked = run_program([sys.executable, "-m", "mockserver", "exchanges", "check", tmp_path])
 
     assert checked.returncode == 0, checked.stderr
     stub = json.loads((tmp_path / "copied.json").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from mockserver.errors import BodyTooLarge, ConfigurationError, InvalidEncoding
 from mockserver.settings import MAX_BODY_BYTES, parse_body_size
 from mockserver.wire.content_encoding import decode_pieces
 from tests.api_client import ApiClient, output_text
+from tests.programs import run_program
 
 brotli: Any = import_module("brotli")
 try:
@@ -231,7 +232,7 @@ print(reply.status_code, reply.json()["message"])
 @pytest.mark.parametrize(("package", "coding"), [("brotli", "br"), ("backports.zstd", "zstd")])
 def test_a_missing_package_names_its_extra(package: str, coding: str) -> None:
     command = [sys.executable, "-c", SERVER_WITHOUT, package, coding]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = run_program(command)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("415 ")
     assert "pip install 'responses-mockserver[compression]'" in ran.stdout
