@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 import jsonschema_rs
 
@@ -69,8 +69,7 @@ FindMore: TypeAlias = Callable[[Any], Iterable[Problem]]
 """Finds what is wrong with a document beside what is found here: the server knows what it can serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """The condition under which an exchange answers; None: not given."""
 
     prompt: str | TextPattern | None = None
@@ -93,8 +92,7 @@ class Match:
     """Whether tools, thinking and function outputs do not matter: `match` is a text, or missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentedSample:
+class DocumentedSample(NamedTuple):
     """A literal sample from the source."""
 
     kind: str
@@ -104,8 +102,7 @@ class DocumentedSample:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingMetadata:
+class RecordingMetadata(NamedTuple):
     """How a recording was made."""
 
     at: str
@@ -116,7 +113,7 @@ class RecordingMetadata:
     end: str
     """"complete"; "cut": the endpoint broke the reply off; "left": the client disconnected early."""
     upstream: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
     """The request's body if it is not a JSON object."""
     head_ms: float = 0
@@ -130,8 +127,7 @@ class RecordingMetadata:
         return self.method == "POST" and self.path.partition("?")[0] == "/responses"
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A stub from a file; `reply` has exactly one member: script, error, body or http."""
 
     name: str
@@ -143,7 +139,7 @@ class Exchange:
     shown: DocumentedSample | None = None
     delivery: Mapping[str, Any] | None = None
     """Options for sending the reply: `fault`, `pace`, `chunking`, `delay_ms`, `invalid`, `template`."""
-    delivery_pointers: Mapping[str, str] = field(default_factory=dict)
+    delivery_pointers: Mapping[str, str] = MappingProxyType({})
     """Where the document has each of them."""
     reply_pointer: str = "/reply"
     """Where the document has the content of the reply."""
@@ -161,7 +157,7 @@ class Exchange:
     """None: written by hand."""
     has_generated_name: bool = False
     """Whether its name follows from its file, because it has none of its own."""
-    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    document: Mapping[str, Any] = MappingProxyType({})
     """What was written."""
 
     @property
@@ -229,7 +225,8 @@ def _with_generated_name(exchange: Exchange) -> Exchange:
         return exchange
     stem = _INVALID_NAME_CHARACTERS.sub("-", Path(exchange.file).stem).lstrip("._-") or "exchange"
     number = f"-{int(exchange.pointer[1:]) + 1}" if exchange.pointer else ""
-    return replace(exchange, name=stem[: _MAX_NAME_LENGTH - len(number)] + number, has_generated_name=True)
+    name = stem[: _MAX_NAME_LENGTH - len(number)] + number
+    return exchange._replace(name=name, has_generated_name=True)
 
 
 def _raise_if_any(problems: Iterable[Problem], file: str) -> None:
@@ -412,7 +409,7 @@ def _with_free_name(exchange: Exchange, names: set[str]) -> Exchange:
         else next(each for each in candidates if each not in names)
     )
     names.add(name)
-    return replace(exchange, name=name)
+    return exchange._replace(name=name)
 
 
 def is_valid_part(definition: str, value: Any) -> bool:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -48,8 +47,7 @@ _MAX_REMEMBERED_MODELS = 1000
 LATEST = "latest"
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltinTool:
+class BuiltinTool(NamedTuple):
     """A built-in tool of a profile."""
 
     item: str
@@ -90,8 +88,7 @@ class ThinkingModels(dict[str, str]):
         return mode
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """The facts of one profile; the profile's file cites a source for each."""
 
     name: str
@@ -131,9 +128,9 @@ class Profile:
     """Whether a stream without `data: [DONE]` breaks the contract."""
     other_created_statuses: tuple[str, ...] = ()
     """Statuses, beside `created_status`, that are valid in `response.created`."""
-    other_added_statuses: Mapping[str, Any] = field(default_factory=dict)
+    other_added_statuses: Mapping[str, Any] = MappingProxyType({})
     """By type of item, statuses beside `in_progress` that are valid in `response.output_item.added`."""
-    other_done_statuses: Mapping[str, Any] = field(default_factory=dict)
+    other_done_statuses: Mapping[str, Any] = MappingProxyType({})
     """By type of item, non-final statuses that are valid in `response.output_item.done`."""
     operations: tuple[str, ...] = ("createResponse",)
     """Endpoints, by their names in `contract.operations`."""
@@ -143,7 +140,7 @@ class Profile:
     """Levels of `reasoning.effort`; empty: the service ignores the parameter."""
     effort: str | None = None
     """The default level."""
-    echoes: Mapping[str, Any] = field(default_factory=dict)
+    echoes: Mapping[str, Any] = MappingProxyType({})
     """Members of a finished response that echo the request, with their defaults."""
     echoes_if_given: tuple[str, ...] = ()
     """Members that a finished response has only if the request has them."""
@@ -169,12 +166,12 @@ class Profile:
     """Whether every model name is accepted; `models` are then the mock's own examples."""
     id_digits: int = 0
     """Hex digits of an id after its prefix; 0: a UUID."""
-    item_id_prefixes: Mapping[str, str] = field(default_factory=dict)
+    item_id_prefixes: Mapping[str, str] = MappingProxyType({})
     """Prefixes by item type, for the types that do not use `item_id_prefix`."""
-    blank: Mapping[str, Any] = field(default_factory=dict)
+    blank: Mapping[str, Any] = MappingProxyType({})
     """Members that every response has, with their values while nothing is known. Empty: a response, and
     each snapshot in a stream, has only the members with a known value."""
-    completed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    completed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     """Defaults for the missing members of echoed objects: `tools` (functions), `reasoning`, `text`, and by
     their type `allowed_tools` and `json_schema`. Empty: everything is echoed unchanged."""
     greedy: bool = False
@@ -189,7 +186,7 @@ class Profile:
     """Whether messages ignore `text.format`, which the response still echoes."""
     in_band_rules: tuple[str, ...] = ()
     """Rules whose violation a stream reports with HTTP 200 and a lone `response.failed`."""
-    error_types: Mapping[str, str] = field(default_factory=dict)
+    error_types: Mapping[str, str] = MappingProxyType({})
     """`type` of an error by HTTP status, if every error has the form `{error: {message, type, param, code}}`
     and streams have an error event. Empty: the service's own forms."""
 
@@ -252,9 +249,10 @@ def load_profile(name: str = DEFAULT_PROFILE) -> Profile:
         for tool_type, members in facts["tools"]["value"].items()
     }
     values = {
-        each.name: _frozen(facts[each.name]["value"])
-        for each in fields(Profile)
-        if each.name not in ("name", "tools", "thinking") and (each.name in facts or _has_no_default(each))
+        name: _frozen(facts[name]["value"])
+        for name in Profile._fields
+        if name not in ("name", "tools", "thinking")
+        and (name in facts or name not in Profile._field_defaults)
     }
     thinking = ThinkingModels(facts["thinking"]["value"])
     return Profile(name=name, tools=MappingProxyType(tools), thinking=thinking, **values)
@@ -266,10 +264,6 @@ def service_hosts() -> tuple[str, ...]:
     urls = [each for name in profile_names() for each in load_profile(name).hosts]
     names = [re.sub(r"^\{\w+\}", "*", urlsplit(url).netloc) for url in urls]
     return tuple(dict.fromkeys(names))
-
-
-def _has_no_default(each: Field[Any]) -> bool:
-    return each.default is MISSING and each.default_factory is MISSING
 
 
 def _frozen(value: Any) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -42,8 +42,7 @@ CONDUCT_FAMILIES = ("RTY-", "ABT-", "CTX-")
 _INDEX = re.compile(r"(?<=/)[0-9]+(?=/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule of `schemas/rules.json`, `live.json` or `conduct.json`."""
 
     id: str
@@ -60,7 +59,7 @@ class Rule:
     profiles: tuple[str, ...]
     """Patterns of the profiles it applies to: "*" is all, "qwen-*" that family. "qwen-chat" stands for Chat
     Completions, which has one contract for all profiles."""
-    severity_in: Mapping[str, Severity] = field(default_factory=dict)
+    severity_in: Mapping[str, Severity] = MappingProxyType({})
     """Profiles in which the severity is another."""
 
     def applies_to(self, profile: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile
@@ -134,8 +134,7 @@ class Usage:
     """Whether `input_tokens` includes the earlier turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptError:
+class ScriptError(NamedTuple):
     """The `error` member of a failed response."""
 
     code: str

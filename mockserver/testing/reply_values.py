@@ -6,7 +6,7 @@ server.reply(lambda request: Reply("Slowly.", delay_ms=50) if request.stream els
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from mockserver.documents.short_forms import CONTENT_MEMBERS, LongReply
@@ -375,7 +375,7 @@ def _wire_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: The names of conditions, by which stubs select requests.
-_CONDITIONS = tuple(each.name for each in fields(Matcher))
+_CONDITIONS = Matcher._fields
 
 
 def _condition_hint(name: str, options: Iterable[str]) -> str:

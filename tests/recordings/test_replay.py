@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def exchange(*chunks: tuple[float, str], name: str = "one", **more: Any) -> Exch
         },
     }
     last = max([at for at, _ in chunks], default=0)
-    return replace(parse_exchange(json.dumps(about), name), recorded=more.get("recorded") or recorded(last))
+    return parse_exchange(json.dumps(about), name)._replace(recorded=more.get("recorded") or recorded(last))
 
 
 @pytest.mark.parametrize("chunking", ["event", "bytes:11", "random"])
@@ -186,7 +185,7 @@ def test_nth_occurrence_of_a_request_gets_the_nth_recording(record: Record) -> N
 
 def test_recordings_in_several_files_may_share_a_name() -> None:
     one, other = exchange((0, "a")), exchange((0, "b"))
-    queue = PlaybackQueue((one, replace(other, request=HELLO)))
+    queue = PlaybackQueue((one, other._replace(request=HELLO)))
     assert queue.take(queue.canonicalize("POST", "/responses", json.dumps(HELLO))) is not None
     assert queue.unplayed == [one]
 
@@ -324,7 +323,7 @@ def test_hostile_metadata_of_recordings_is_rejected(about: dict[str, Any], tmp_p
 def test_wrong_content_length_is_left_out() -> None:
     found = exchange((0, "data:1\n\n"))
     http_ = {**found.reply["http"], "headers": {"content-length": "3", "transfer-encoding": "chunked"}}
-    with replaying((replace(found, reply={"http": http_}),)) as (client, _):
+    with replaying((found._replace(reply={"http": http_}),)) as (client, _):
         assert client.post("/responses", json=STREAM).content == b"data:1\n\n"
 
 
@@ -354,12 +353,12 @@ def test_old_and_unusual_recordings_are_warned_about() -> None:
     from datetime import UTC, datetime
 
     now = datetime(2026, 12, 30, 12, tzinfo=UTC)
-    old = replace(exchange(name="old"), profile="qwen-2026-09")
-    cut = replace(old, name="cut", recorded=recorded(end="cut"))
-    new = replace(old, name="new", recorded=replace(recorded(), at="2026-12-30T11:00:00.123456Z"))
-    none = replace(old, name="none", recorded=None)
-    january = replace(new, name="january", profile=PROFILE.name)
-    strange = replace(new, name="strange", profile="qwen-1999")
+    old = exchange(name="old")._replace(profile="qwen-2026-09")
+    cut = old._replace(name="cut", recorded=recorded(end="cut"))
+    new = old._replace(name="new", recorded=recorded()._replace(at="2026-12-30T11:00:00.123456Z"))
+    none = old._replace(name="none", recorded=None)
+    january = new._replace(name="january", profile=PROFILE.name)
+    strange = new._replace(name="strange", profile="qwen-1999")
     advice = "check them with `mockserver verify --replay`"
     assert [*recording_warnings([new], "qwen-2026-09", now=now)] == []
     assert [*recording_warnings([old, cut, new, none, january, strange], "qwen-2026-09", now=now)] == [

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -57,11 +57,10 @@ _CALL_MEMBERS = ("type", "id", "call_id", "status")
 _MAX_LISTED_CALLS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class CallHistory:
+class CallHistory(NamedTuple):
     """The function calls of earlier turns, and which of them have outputs."""
 
-    item_ids: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    item_ids: Mapping[str, str | None] = MappingProxyType({})
     """The id of the item of each call, by `call_id`."""
     open_calls: tuple[str, ...] = ()
     """The `call_id` of each function call of the last turn that has no output yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from mockserver.contract.operations import body_schemas
@@ -26,14 +25,14 @@ def profile_changes(before: str, after: str) -> list[Change]:
 
 
 def _fact_changes(before: Profile, after: Profile) -> Iterator[Change]:
-    for each in fields(Profile):
-        old, new = _comparable(getattr(before, each.name)), _comparable(getattr(after, each.name))
-        if each.name in _IDENTITY_FIELDS or old == new:
+    for name in Profile._fields:
+        old, new = _comparable(getattr(before, name)), _comparable(getattr(after, name))
+        if name in _IDENTITY_FIELDS or old == new:
             continue
-        severity = ChangeSeverity.BREAKING if each.name in _BREAKING_FACTS else None
+        severity = ChangeSeverity.BREAKING if name in _BREAKING_FACTS else None
         if isinstance(old, list) and isinstance(new, list):
             old, new = [one for one in old if one not in new], [one for one in new if one not in old]
-        yield new_change("profile-changed", each.name, _format_value(old), _format_value(new), severity)
+        yield new_change("profile-changed", name, _format_value(old), _format_value(new), severity)
 
 
 def _comparable(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mockserver.documents.problems import Problem
@@ -53,7 +52,7 @@ class StubDocuments(NamedTuple):
     def with_default_name(self, name: str) -> StubDocuments:
         """The same stubs, with a name for those that have none."""
         parts = [
-            part._replace(parsed=replace(part.parsed, name=part.parsed.name or name))
+            part._replace(parsed=part.parsed._replace(name=part.parsed.name or name))
             if isinstance(part.parsed, Exchange)
             else part
             for part in self.parts

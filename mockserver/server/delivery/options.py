@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -114,10 +114,10 @@ def apply_fault(
     header = (FAULT_HEADER, requested_fault.name.encode())
     invalid = (FAULT_HEADER, INVALID_CONTENT.encode())
     if invalid not in outgoing.headers:
-        return replace(outgoing, headers=(*outgoing.headers, header))
+        return outgoing._replace(headers=(*outgoing.headers, header))
     others = (each for each in outgoing.headers if each != invalid)
     both = (FAULT_HEADER, b"%b, %b" % (invalid[1], header[1]))
-    return replace(outgoing, headers=(*others, both))
+    return outgoing._replace(headers=(*others, both))
 
 
 def apply_timing(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from time import monotonic
 from zlib import crc32
 
@@ -119,11 +118,11 @@ async def send_delivered(
     steps: Iterable[Step] = reply.steps or map(SendStep, reply.pieces)
     if delivery.fault is not None:
         steps = outgoing.steps or tuple(steps)
-        outgoing = await _apply_delivery_fault(request, replace(outgoing, steps=steps), delivery.fault, reply)
+        outgoing = await _apply_delivery_fault(request, outgoing._replace(steps=steps), delivery.fault, reply)
         reply, steps = _with_fault(reply, outgoing, delivery.fault), outgoing.steps
     if not is_stream and outgoing.needs_content_length:
         length = (b"content-length", b"%d" % sum(map(len, reply.pieces)))
-        outgoing = replace(outgoing, headers=(*outgoing.headers, length))
+        outgoing = outgoing._replace(headers=(*outgoing.headers, length))
     steps = apply_timing(steps, reply.pieces, delivery, reply.request_id.encode())
     await _send_steps(request, reply._replace(headers=outgoing.headers), steps, left=left, hold=delivery.hold)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
@@ -45,8 +45,7 @@ MAX_NAMED_SESSIONS = 1_000
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOverrides:
+class SessionOverrides(NamedTuple):
     """Settings of a session that differ from the server's; None: no difference."""
 
     profile: str | None = None
@@ -61,7 +60,7 @@ class SessionOverrides:
     """A key that selects the session."""
 
     def __repr__(self) -> str:
-        names = (name for name in self.__slots__ if name != "api_key" and getattr(self, name) is not None)
+        names = (name for name in self._fields if name != "api_key" and getattr(self, name) is not None)
         return f"SessionOverrides({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 

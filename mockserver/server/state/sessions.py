@@ -6,7 +6,7 @@ A server starts with one session; `session_registry` manages the named ones.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mockserver.clock import Clock, SteppedClock, SystemClock
@@ -231,7 +231,7 @@ def set_structured_output(session: Session, structured_output: str) -> None:
     """Make a session "ignore" or "obey" `text.format`; if empty, as its profile does."""
     session.structured_output = structured_output
     if structured_output:
-        session.profile = replace(session.profile, ignores_text_format=structured_output == "ignore")
+        session.profile = session.profile._replace(ignores_text_format=structured_output == "ignore")
         session.request_checker = RequestChecker(session.profile, session.models)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from copy import copy
-from dataclasses import fields
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
@@ -19,9 +18,7 @@ from mockserver.wire import json
 __all__ = ["ExchangeChoice", "ExchangeIndex", "exchange_matcher"]
 
 #: Members of `Match` that a `Matcher` has too.
-_MATCHER_FIELDS = tuple(
-    each.name for each in fields(Match) if each.name in {known.name for known in fields(Matcher)}
-)
+_MATCHER_FIELDS = tuple(name for name in Match._fields if name in Matcher._fields)
 
 #: Exchanges that are compared with a request that none of them answers.
 _MAX_COMPARED = 200

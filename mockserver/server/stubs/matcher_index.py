@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -43,8 +42,6 @@ _Entry: TypeAlias = tuple[int, Matcher | None, _Value]
 #: sorted. A request takes longer the more objects of its own each of 10,000 matchers has.
 _Queue: TypeAlias = _Entry[_Value] | tuple[int, list[_Entry[_Value]]]
 _position_of = itemgetter(0)
-
-_CONDITIONS = tuple(each.name for each in fields(Matcher))
 
 #: The value by which a request finds matchers, for each condition that is compared with a whole value. Matchers that
 #: can be looked up by no condition have "" and the value None.
@@ -387,11 +384,11 @@ def _remaining_conditions(matcher: Matcher, condition: str) -> Matcher | None:
     name = condition.removeprefix("folded ")
     if name not in ("", "header", "json_subset"):  # these two are looked up by one member of several
         no_condition: dict[str, Any] = {name: None}
-        matcher = replace(matcher, **no_condition)
+        matcher = matcher._replace(**no_condition)
     if matcher.prompt is None and matcher.contains is None:
-        matcher = replace(matcher, ignore_case=False)
+        matcher = matcher._replace(ignore_case=False)
     # By identity: a value that compares itself may equal None.
-    is_empty = all(getattr(matcher, name) is getattr(ANY_REQUEST, name) for name in _CONDITIONS)
+    is_empty = all(getattr(matcher, name) is getattr(ANY_REQUEST, name) for name in Matcher._fields)
     return None if is_empty else matcher
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from inspect import iscoroutine, iscoroutinefunction
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
@@ -123,8 +122,7 @@ def _is_function(tool: Any) -> bool:
     return isinstance(tool, dict) and tool.get("type") == "function" and "name" in tool
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(NamedTuple):
     """The conditions of a stub, all of which must hold; None: no condition.
 
     Where a type is Any, the value is a text, a pattern, or an object whose `==` decides, as of dirty-equals.
@@ -230,7 +228,7 @@ class Matcher:
     def __str__(self) -> str:
         return ", ".join(
             f"{name}={getattr(self, name)!r}"
-            for name in self.__slots__
+            for name in self._fields
             if getattr(self, name) is not None and (name != "ignore_case" or self.ignore_case)
         )
 

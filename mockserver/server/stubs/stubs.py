@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from operator import attrgetter
 from threading import Lock
@@ -51,8 +50,7 @@ StubReply: TypeAlias = (
 request. None: whatever answers without the stub, for stubs that only add a fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class StubDefinition:
+class StubDefinition(NamedTuple):
     """The configuration of a stub."""
 
     reply: StubReply
@@ -64,7 +62,7 @@ class StubDefinition:
     """Its name in `after=` and in the journal."""
     scenario: str = ""
     """The scenario this stub is a step of; it answers only requests that name the scenario."""
-    document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    document: Mapping[str, Any] | None = None
     """The exchange that it was made from; None for a stub from Python."""
 
 
@@ -95,7 +93,7 @@ class Stub:
 
     def change_definition(self, **members: Any) -> None:
         """Replace members of its definition; only the registry, which holds the lock, may call this."""
-        self._set_definition(replace(self._definition, **members))
+        self._set_definition(self._definition._replace(**members))
 
     def _set_definition(self, definition: StubDefinition) -> None:
         self._definition = definition
@@ -242,7 +240,7 @@ class StubRegistry:
             return [
                 self._append(
                     Stub,
-                    replace(each, reply=self._shared(each.reply), name=each.name or self._free_name(names)),
+                    each._replace(reply=self._shared(each.reply), name=each.name or self._free_name(names)),
                 )
                 for each in definitions
             ]

@@ -38,7 +38,7 @@ class StatusFault:
 
     def with_status(self, status: int) -> StatusFault:
         """Return the same fault with another status."""
-        return replace(self, fault=replace(self.fault, status=status))
+        return replace(self, fault=self.fault._replace(status=status))
 
 
 class CatalogueEntry(NamedTuple):
@@ -68,13 +68,13 @@ def status_faults() -> Mapping[str, StatusFault]:
         StatusFault(
             "rate-429",
             "429 for too many requests, with Retry-After: clients retry.",
-            replace(rate, name="rate-429"),
+            rate._replace(name="rate-429"),
             {"retry-after": "1"},
         ),
         StatusFault(
             "quota-429",
             "429 for an exhausted quota, with x-should-retry: false: clients do not retry.",
-            replace(quota, name="quota-429"),
+            quota._replace(name="quota-429"),
             {"should-retry": "false"},
         ),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mockserver.server.delivery.faults.registry import (
     DEFAULT_AFTER,
@@ -35,53 +34,52 @@ def _with_content_length(outgoing: OutgoingReply) -> OutgoingReply:
     if outgoing.stream:
         return outgoing
     length = sum(map(len, body_pieces(outgoing)))
-    return replace(outgoing, headers=(*outgoing.headers, (b"content-length", b"%d" % length)))
+    return outgoing._replace(headers=(*outgoing.headers, (b"content-length", b"%d" % length)))
 
 
 @wire_fault("empty")
 def _empty(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection closes without a byte."""
-    return replace(outgoing, status=0, steps=(Close(),))
+    return outgoing._replace(status=0, steps=(Close(),))
 
 
 @wire_fault("reset")
 def _reset(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection is reset (TCP RST) without a byte."""
-    return replace(outgoing, status=0, steps=(Reset(),))
+    return outgoing._replace(status=0, steps=(Reset(),))
 
 
 @wire_fault("garbage")
 def _garbage(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Bytes that are not HTTP, then the connection closes."""
-    return replace(outgoing, status=0, steps=(Raw(b"\x16\x03\x01\x00\xffno HTTP at all\r\n\r\n"), Close()))
+    return outgoing._replace(status=0, steps=(Raw(b"\x16\x03\x01\x00\xffno HTTP at all\r\n\r\n"), Close()))
 
 
 @wire_fault("no-answer", ms=_FOREVER_MS)
 def _no_answer(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The server sends nothing until the client gives up; after `ms` milliseconds the connection closes."""
-    return replace(outgoing, status=0, steps=(Wait(options["ms"] / 1000), Close()))
+    return outgoing._replace(status=0, steps=(Wait(options["ms"] / 1000), Close()))
 
 
 @wire_fault("bad-chunk", after=DEFAULT_AFTER)
 def _bad_chunk(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A chunk with an invalid length in mid-body (in a stream after `after` events), then a close."""
-    return replace(
-        outgoing, steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close())
+    return outgoing._replace(
+        steps=(*_steps_before_break(outgoing, options), Raw(b"zz\r\nno chunk\r\n"), Close())
     )
 
 
 @wire_fault("cut-body", after=DEFAULT_AFTER)
 def _cut_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection closes in mid-body (in a stream after `after` events), before the announced length."""
-    return replace(_with_content_length(outgoing), steps=(*_steps_before_break(outgoing, options), Close()))
+    return _with_content_length(outgoing)._replace(steps=(*_steps_before_break(outgoing, options), Close()))
 
 
 @wire_fault("reset-midway", after=DEFAULT_AFTER)
 def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection is reset (TCP RST) in mid-body (in a stream after `after` events)."""
     # Wait for the sent bytes to arrive: a reset discards what the client has not read.
-    return replace(
-        _with_content_length(outgoing),
+    return _with_content_length(outgoing)._replace(
         steps=(*_steps_before_break(outgoing, options), Wait(0.05, from_now=True), Reset()),
     )
 
@@ -90,7 +88,7 @@ def _reset_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
 def _stall(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The body stalls halfway (in a stream after `after` events) until the client gives up."""
     steps = (*_steps_before_break(outgoing, options), Wait(options["ms"] / 1000), Close())
-    return replace(_with_content_length(outgoing), steps=steps)
+    return _with_content_length(outgoing)._replace(steps=steps)
 
 
 @wire_fault("slow-drip", bytes=16, ms=10)
@@ -103,7 +101,7 @@ def _slow_drip(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
             yield Wait(options["ms"] / 1000)
             yield Send(whole[at : at + size])
 
-    return replace(_with_content_length(outgoing), steps=tuple(small_writes()))
+    return _with_content_length(outgoing)._replace(steps=tuple(small_writes()))
 
 
 @wire_fault("html")
@@ -112,25 +110,25 @@ def _html(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     page = b"<!doctype html><html><head><title>Gateway</title></head><body>Please sign in.</body></html>"
     headers = [header for header in outgoing.headers if header[0] != b"content-type"]
     head = ((b"content-type", b"text/html; charset=utf-8"), *headers)
-    return replace(outgoing, headers=head, steps=(Send(page),))
+    return outgoing._replace(headers=head, steps=(Send(page),))
 
 
 @wire_fault("empty-body")
 def _empty_body(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """Status and headers with an empty body."""
-    return replace(outgoing, headers=(*outgoing.headers, (b"content-length", b"0")), steps=())
+    return outgoing._replace(headers=(*outgoing.headers, (b"content-length", b"0")), steps=())
 
 
 @wire_fault("json-array", target="body")
 def _json_array(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A JSON array instead of the response."""
-    return replace(outgoing, steps=(Send(b"[" + b"".join(body_pieces(outgoing)) + b"]"),))
+    return outgoing._replace(steps=(Send(b"[" + b"".join(body_pieces(outgoing)) + b"]"),))
 
 
 @wire_fault("wrong-shape", target="body")
 def _wrong_shape(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """A JSON object that is not a response."""
-    return replace(outgoing, steps=(Send(b'{"object":"list","data":[]}'),))
+    return outgoing._replace(steps=(Send(b'{"object":"list","data":[]}'),))
 
 
 @wire_fault("bad-json", after=DEFAULT_AFTER)
@@ -140,7 +138,7 @@ def _bad_json(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     at = break_index(pieces, options) if outgoing.stream else 0
     body, end = pieces[at].rstrip(b"\n"), b"\n\n" if outgoing.stream else b""
     pieces[at] = body.removesuffix(b"}") + end
-    return replace(outgoing, steps=tuple(map(Send, pieces)))
+    return outgoing._replace(steps=tuple(map(Send, pieces)))
 
 
 @wire_fault("bad-utf8", after=DEFAULT_AFTER)
@@ -150,4 +148,4 @@ def _bad_utf8(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     at = break_index(pieces, options) if outgoing.stream else 0
     quote = pieces[at].rindex(b'"')
     pieces[at] = pieces[at][:quote] + b"\xff" + pieces[at][quote:]
-    return replace(outgoing, steps=tuple(map(Send, pieces)))
+    return outgoing._replace(steps=tuple(map(Send, pieces)))

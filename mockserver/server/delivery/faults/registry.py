@@ -7,9 +7,8 @@ header, the Python API and exchange files then accept its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step
@@ -31,8 +30,7 @@ Options: TypeAlias = Mapping[str, int]
 DEFAULT_AFTER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingReply:
+class OutgoingReply(NamedTuple):
     """A reply before it is sent: its head, and the steps of its body; in a stream one `Send` per event."""
 
     status: int
@@ -51,8 +49,7 @@ class OutgoingReply:
 Edit: TypeAlias = Callable[[OutgoingReply, Options], OutgoingReply]
 
 
-@dataclass(frozen=True, slots=True)
-class WireFault:
+class WireFault(NamedTuple):
     """A fault of a connection, a body or a stream."""
 
     name: str
@@ -61,7 +58,7 @@ class WireFault:
     target: str
     """What it applies to: "stream", "body" or "any"."""
     edit: Edit
-    options: Options = field(default_factory=dict)
+    options: Options = MappingProxyType({})
     """Its options, which are integers, with their defaults."""
 
     def can_break(self, *, stream: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -56,7 +56,7 @@ class RuleFault:
             pieces = edit(subject, self.rule, body_pieces(outgoing), profile, pick + attempt)
             whole = b"".join(pieces)
             if _breaks_only(self.rule, whole, outgoing.stream, profile, request):
-                return replace(outgoing, steps=tuple(map(Send, pieces)))
+                return outgoing._replace(steps=tuple(map(Send, pieces)))
         raise ConfigurationError(f"{self.rule} cannot be broken alone in this reply of {profile.name}")
 
     def _subjects(self, outgoing: OutgoingReply) -> tuple[str, ...]:

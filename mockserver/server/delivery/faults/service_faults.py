@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mockserver import resources
 from mockserver.errors import ConfigurationError
@@ -21,8 +21,7 @@ from mockserver.wire import json
 __all__ = ["ServiceFault", "find_service_fault", "load_service_faults"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFault:
+class ServiceFault(NamedTuple):
     """One error of the service."""
 
     name: str

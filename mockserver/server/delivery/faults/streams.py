@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from mockserver.server.delivery.faults.registry import (
     DEFAULT_AFTER,
@@ -22,7 +21,7 @@ _ERROR = {"code": "InternalError", "message": "An internal error has occurred."}
 
 
 def _with_pieces(outgoing: OutgoingReply, pieces: list[bytes]) -> OutgoingReply:
-    return replace(outgoing, steps=tuple(Send(piece) for piece in pieces))
+    return outgoing._replace(steps=tuple(Send(piece) for piece in pieces))
 
 
 def _insert_frames(outgoing: OutgoingReply, options: Options, *frames: bytes) -> OutgoingReply:
@@ -36,7 +35,7 @@ def _insert_frames(outgoing: OutgoingReply, options: Options, *frames: bytes) ->
 def _close_midway(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     """The connection closes after `after` events, before the end of the HTTP body."""
     pieces = body_pieces(outgoing)
-    return replace(outgoing, steps=(*map(Send, pieces[: break_index(pieces, options)]), Close()))
+    return outgoing._replace(steps=(*map(Send, pieces[: break_index(pieces, options)]), Close()))
 
 
 @wire_fault("cut-after", target="stream", after=DEFAULT_AFTER)
@@ -63,7 +62,7 @@ def _cut_character(outgoing: OutgoingReply, options: Options) -> OutgoingReply:
     match = re.search(rb"[\xc2-\xf4]", piece)
     # A text without such a character gets the first bytes of one.
     half = piece[: match.end()] if match else piece[: piece.rindex(b'"')] + b"\xe4\xbd"
-    return replace(outgoing, steps=(*map(Send, [*pieces[:at], half]), Close()))
+    return outgoing._replace(steps=(*map(Send, [*pieces[:at], half]), Close()))
 
 
 @wire_fault("wrong-event-name", target="stream", after=DEFAULT_AFTER)
@@ -170,4 +169,4 @@ def _json_for_stream(outgoing: OutgoingReply, options: Options) -> OutgoingReply
     last = next(data for data in reversed(texts) if data != sse.DONE_DATA)
     body = json.dumps(json.loads(last.encode()).get("response"))
     head = ((b"content-type", b"application/json"), *headers)
-    return replace(outgoing, headers=head, steps=(Send(body),))
+    return outgoing._replace(headers=head, steps=(Send(body),))
