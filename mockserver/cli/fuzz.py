@@ -24,7 +24,8 @@ from mockserver.wire.terminal import escape_unprintable
 
 if TYPE_CHECKING:
     from mockserver.testing.fuzzing.command_runner import CommandRunner
-    from mockserver.testing.fuzzing.search import FailingCase, Search
+    from mockserver.testing.fuzzing.diagnosis import Diagnosis
+    from mockserver.testing.fuzzing.search import Search
 
 __all__ = ["fuzz"]
 
@@ -123,25 +124,31 @@ def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
 
 def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.case_descriptions import describe_case
+    from mockserver.testing.fuzzing.diagnosis import CauseFinder
     from mockserver.testing.fuzzing.outcomes import check_outcome
-    from mockserver.testing.fuzzing.saved_cases import load_plan
+    from mockserver.testing.fuzzing.saved_cases import load_case
     from mockserver.testing.fuzzing.search import FailingCase
 
-    plan = load_plan(options["cases"], options["replay"], runner.server.context.profile.name)
-    outcome = runner(plan)
-    failure = check_outcome(plan, outcome)
-    if failure is None:
-        print(f"passed: case {plan.id}, {outcome.end_reason}")
-        print("\n".join(describe_case(plan, runner.server.context)))
-        _print_conduct(Counter(each.rule for _, each in outcome.conduct))
-        return 0
-    _print_failing_case(FailingCase(plan, outcome, failure), runner, options)
-    return 1
+    case = load_case(options["cases"], options["replay"], runner.server.context.profile.name)
+    conduct_counts: Counter[str] = Counter()
+    for _ in range(case.runs):
+        outcome = runner(case.plan)
+        failure = check_outcome(case.plan, outcome)
+        if failure is not None:
+            diagnosis = CauseFinder().find(FailingCase(case.plan, outcome, failure), runner)
+            _print_failing_case(diagnosis, runner, options)
+            return 1
+        conduct_counts.update({each.rule for _, each in outcome.conduct})
+    runs = f", in each of {case.runs} runs" if case.runs > 1 else ""
+    print(f"passed: case {case.plan.id}, {outcome.end_reason}{runs}")
+    print("\n".join(describe_case(case.plan, runner.server.context)))
+    _print_conduct(conduct_counts)
+    return 0
 
 
 def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
-    from mockserver.testing.fuzzing.case_descriptions import payloads_before_fault
-    from mockserver.testing.fuzzing.saved_cases import load_saved_plans, save_case
+    from mockserver.testing.fuzzing.diagnosis import CauseFinder, Diagnosis
+    from mockserver.testing.fuzzing.saved_cases import load_saved_plans
     from mockserver.testing.fuzzing.search import Search
 
     profile = runner.server.context.profile
@@ -149,20 +156,39 @@ def _search_failing_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     search = Search(runner, profile, options["examples"], seed, options["jobs"], options["skip"])
     started = time.monotonic()
     with _show_progress(search):
-        failing = search.run(load_saved_plans(options["cases"], profile.name))
-    if failing is None:
+        found = search.run(load_saved_plans(options["cases"], profile.name))
+    if found is None:
         print(f"No failing case: {search.cases_run} cases in {time.monotonic() - started:.1f} s, seed {seed}")
         _print_conduct(search.conduct_counts)
         return 0
-    payloads = payloads_before_fault(failing.plan, runner.server.context)
     try:
-        save_case(options["cases"], failing.plan, failing.failure, profile.name, payloads)
-    except ConfigurationError as error:  # the case itself is worth more than its file
-        print(f"mockserver: {error}", file=sys.stderr)
-    _print_failing_case(failing, runner, options)
-    counts = f"{failing.cases_run} cases to find it, {failing.shrink_runs} to shrink it"
+        diagnosis = CauseFinder().find(found, runner)
+    except KeyboardInterrupt:
+        _save_failing_case(Diagnosis(found, ""), runner, options)
+        raise
+    _save_failing_case(diagnosis, runner, options)
+    _print_failing_case(diagnosis, runner, options)
+    counts = f"{found.cases_run} cases to find it, {found.shrink_runs} to shrink it"
     print(f"{counts}; {time.monotonic() - started:.1f} s, seed {seed}")
     return 1
+
+
+def _save_failing_case(diagnosis: Diagnosis, runner: CommandRunner, options: dict[str, Any]) -> None:
+    from mockserver.testing.fuzzing.case_descriptions import payloads_before_fault
+    from mockserver.testing.fuzzing.saved_cases import save_case
+
+    failing, context = diagnosis.failing, runner.server.context
+    try:
+        save_case(
+            options["cases"],
+            failing.plan,
+            failing.failure,
+            context.profile.name,
+            payloads_before_fault(failing.plan, context),
+            outcome_changes=diagnosis.outcome_changes,
+        )
+    except ConfigurationError as error:  # the case itself is worth more than its file
+        print(f"mockserver: {error}", file=sys.stderr)
 
 
 def _print_conduct(counts: Counter[str]) -> None:
@@ -174,12 +200,12 @@ def _print_conduct(counts: Counter[str]) -> None:
         print(f"Conduct {name} ({rule.severity}) in {count} case{'s' * (count > 1)}: {rule.title}")
 
 
-def _print_failing_case(failing_case: FailingCase, runner: CommandRunner, options: dict[str, Any]) -> None:
+def _print_failing_case(diagnosis: Diagnosis, runner: CommandRunner, options: dict[str, Any]) -> None:
     from mockserver.testing.fuzzing.case_descriptions import describe_case
-    from mockserver.testing.fuzzing.diagnosis import find_cause
 
+    failing_case = diagnosis.failing
     print(f"FAILED: {escape_unprintable(failing_case.failure.message)}")
-    print(f"Cause:  {find_cause(failing_case, runner)}")
+    print(f"Cause:  {diagnosis.cause}")
     for line in failing_case.failure.details:
         print(f"  {escape_unprintable(line)}")
     print("\n".join(describe_case(failing_case.plan, runner.server.context)))

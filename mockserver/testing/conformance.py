@@ -34,9 +34,10 @@ from mockserver.testing.fuzzing.case_descriptions import describe_case
 from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
 from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, edge_case_plans, requested_features
-from mockserver.testing.fuzzing.diagnosis import find_cause
+from mockserver.testing.fuzzing.diagnosis import CauseFinder, OutcomeCheck
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome, find_conduct_failure
-from mockserver.testing.fuzzing.search import FailingCase, Search
+from mockserver.testing.fuzzing.search import ClientRunner, FailingCase, Search
+from mockserver.testing.strategies.rendered_replies import RenderContext
 from mockserver.testing.strategies.scripts import script_statuses
 
 __all__ = ["Capabilities", "Capability", "ConformanceFailure", "assert_client_conforms", "client_contract"]
@@ -83,7 +84,7 @@ class ConformanceFailure:
     plan: CasePlan
     failure: Failure
     cause: str
-    """The wrong assumption of the client."""
+    """The wrong assumption of the client, or how often it fails if its outcome changes between runs."""
     case_description: str
     """The case as text."""
 
@@ -192,6 +193,7 @@ class _ConformanceRun:
     failures_by_plan: dict[CasePlan, Failure | None] = field(default_factory=dict)
     failures: list[ConformanceFailure] = field(default_factory=list)
     features: RequestedFeatures = field(default_factory=RequestedFeatures)
+    cause_finder: CauseFinder = field(default_factory=CauseFinder)
 
     def observe_requests(self) -> None:
         """Play the simplest case in both forms, and learn what the client requests."""
@@ -210,7 +212,8 @@ class _ConformanceRun:
         failure = check_outcome(plan, outcome)
         self.failures_by_plan[plan] = self.failures_by_plan.get(plan) or failure
         if failure is not None:
-            self._add_failure(FailingCase(plan, outcome, failure), run_client or self.run_client)
+            runner = run_client or self.run_client
+            self._add_failure(FailingCase(plan, outcome, failure), runner, runner.server.context)
         return outcome
 
     def run_cases(self, plans: Sequence[CasePlan]) -> None:
@@ -239,7 +242,7 @@ class _ConformanceRun:
         search.features, search.failures = self.features, self.failures_by_plan
         failing_case = search.search_drawn_cases()
         if failing_case is not None:
-            self._add_failure(failing_case, self.run_client)
+            self._add_failure(failing_case, self.run_client, self.server.context)
 
     def stalled_plans(self) -> list[CasePlan]:
         if "stalled" in self.skip:
@@ -283,7 +286,12 @@ class _ConformanceRun:
         failure = _check_follow_up(outcome, self.server) or find_conduct_failure(outcome)
         if failure is None:
             return Capability("multi-turn", "yes", "the next turn continues the previous one")
-        self._add_failure(FailingCase(plan, outcome, failure), self.run_client)
+        self._add_failure(
+            FailingCase(plan, outcome, failure),
+            lambda plan, _=None: self.run_client.run_follow_up(plan),
+            self.server.context,
+            lambda _, outcome: _check_follow_up(outcome, self.server) or find_conduct_failure(outcome),
+        )
         return Capability("multi-turn", "no", failure.message)
 
     def tool_capability(self) -> Capability:
@@ -325,10 +333,17 @@ class _ConformanceRun:
             return Capability("cancellation", "not tried", "the callable returns no iterator over a stream")
         return Capability("cancellation", "yes" if outcome.accepted else "no", outcome.end_reason)
 
-    def _add_failure(self, failing: FailingCase, run_client: CallableRunner) -> None:
-        cause = find_cause(failing, run_client)
-        case = "\n".join(describe_case(failing.plan, run_client.server.context))
-        self.failures.append(ConformanceFailure(failing.plan, failing.failure, cause, case))
+    def _add_failure(
+        self,
+        failing: FailingCase,
+        run_client: ClientRunner,
+        context: RenderContext,
+        check: OutcomeCheck = check_outcome,
+    ) -> None:
+        diagnosis = self.cause_finder.find(failing, run_client, check)
+        shown = diagnosis.failing
+        case = "\n".join(describe_case(shown.plan, context))
+        self.failures.append(ConformanceFailure(shown.plan, shown.failure, diagnosis.cause, case))
 
 
 def _check_follow_up(outcome: Outcome, server: CaseServer) -> Failure | None:

@@ -228,6 +228,83 @@ def test_a_truncated_reply_is_neither_complete_nor_an_error(
     assert cause is None or f"Cause:  {cause}" in ran.stdout
 
 
+COUNTING = """\
+def count_run():
+    with open('runs', 'a+b') as file:
+        file.write(b'.')
+        file.flush()
+        return file.tell()
+"""
+
+#: The condition under which a client fails its run of that number, whatever the reply.
+CHANGING_CLIENTS = {
+    "every second run": "run % 2 == 1",
+    "every third run": "run % 3 == 0",
+    "the first run": "run == 1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", soak_except(["every second run"], CHANGING_CLIENTS))
+def test_a_client_whose_outcome_changes_has_no_cause(fails: str, tmp_path: Path) -> None:
+    body = "run = count_run()\nask(stream=True)\n" + f"sys.exit({CHANGING_CLIENTS[fails]})\n"
+    command = write_client(tmp_path, COUNTING + body)
+    faults = [argument for kind in FAULT_KINDS for argument in ("--skip", kind)]
+
+    ran = run_fuzz(tmp_path, "--examples", "1", *faults, "--", *command)
+
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    reported = re.search(
+        "^Cause:  not reproducible: the outcome of the same reply changes; it failed in (.+)$",
+        ran.stdout,
+        re.MULTILINE,
+    )
+    assert reported is not None, ran.stdout
+    counts = [tuple(map(int, each)) for each in re.findall(r"(\d+) of (\d+) runs", reported[1])]
+    assert len(counts) == 3
+    assert all(failed < runs for failed, runs in counts)
+    assert all(f" runs {how}" in reported[1] for how in ("as it is", "if all events", "if there is a pause"))
+    replayed = run_fuzz(
+        tmp_path, "--replay", next((tmp_path / ".mockserver/cases").iterdir()).stem, "--", *command
+    )
+    assert replayed.returncode == (0 if fails == "the first run" else 1)
+    assert replayed.returncode or ", in each of 16 runs\n" in replayed.stdout
+
+
+#: Takes one read for one event, and is late with its first read in every second run.
+READS_LATE = """\
+import socket
+from urllib.parse import urlsplit
+late = count_run() % 2
+url = urlsplit(os.environ['OPENAI_BASE_URL'])
+body = json.dumps({'model': os.environ['MOCKSERVER_MODEL'], 'input': 'a', 'stream': True})
+sock = socket.create_connection((url.hostname, url.port))
+sock.sendall((
+    f"POST {url.path}/responses HTTP/1.1\\r\\nhost: {url.netloc}\\r\\nconnection: close\\r\\n"
+    f"authorization: Bearer {os.environ['OPENAI_API_KEY']}\\r\\ncontent-type: application/json\\r\\n"
+    f"content-length: {len(body)}\\r\\n\\r\\n{body}").encode())
+time.sleep(0.3 * late)
+reads = list(iter(lambda: sock.recv(1 << 20), b''))
+sys.exit(any(each.count(b'data:') > 1 for each in reads))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a client has not read yet")
+def test_a_client_whose_outcome_depends_on_timing_fails_the_even_delivery(tmp_path: Path) -> None:
+    command = write_client(tmp_path, COUNTING + READS_LATE)
+    kinds = sorted({*FAULT_KINDS, *VARIATIONS})
+    options = ["--examples", "1", *(argument for kind in kinds for argument in ("--skip", kind))]
+
+    found = run_fuzz(tmp_path, *options, "--", *command)
+
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "\nCause:  one read is taken for one event: it may contain several\n" in found.stdout
+    assert "\n  all events arrive in one read\n" in found.stdout
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+    assert run_fuzz(tmp_path, "--replay", kept.stem, "--", *command).returncode == 1
+
+
 VARIATIONS = ("cuts", "framing", "unknown", "members", "long")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from mockserver import assert_client_conforms, client_contract
 from mockserver.errors import ConfigurationError, ContractError
+from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS
 from tests.testing.correct_client import CorrectClient
 
 FEW_CASES: dict[str, Any] = {"examples": 4, "timeout": 5.0, "skip": ["stalled"]}
@@ -111,6 +113,39 @@ def test_a_failing_client_gets_cause_and_smallest_stream() -> None:
     assert "response.output_item.added" in message
     assert "\nstream       in part    " in message
     assert len(failed.value.findings) > 1
+
+
+@pytest.mark.slow
+def test_a_client_whose_outcome_changes_has_no_cause() -> None:
+    client, runs = CorrectClient(), itertools.count(1)
+
+    def changing(base_url: str, api_key: str, stream: bool) -> str:
+        text = client.ask(base_url, api_key, stream=stream)
+        return text if next(runs) % 2 else f"{text}!"
+
+    with pytest.raises(ContractError) as failed:
+        assert_client_conforms(changing, examples=1, skip=[*CASE_FAULTS, *LEGAL_VARIATIONS])
+
+    causes = [each.cause for each in failed.value.findings]
+    assert len(causes) > 3
+    assert {each.split(";")[0] for each in causes} == {
+        "not reproducible: the outcome of the same reply changes"
+    }
+
+
+class LosesTheFirstTurn(CorrectClient):
+    def fetch_response(self, client: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        body.pop("previous_response_id", None)
+        return super().fetch_response(client, url, body)
+
+
+@pytest.mark.slow
+def test_a_lost_turn_is_reproduced_with_both_turns() -> None:
+    with pytest.raises(ContractError) as failed:
+        assert_client_conforms(LosesTheFirstTurn().ask, **FEW_CASES)
+
+    (finding,) = failed.value.findings
+    assert finding.cause == "the second turn has neither the id nor the text of the first"
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ from mockserver.server.state.journal import EntryDetails, Journal
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_replies import CaseReply, render_case
+from mockserver.testing.fuzzing.separate_reads import pause_until_read
 from mockserver.testing.strategies.rendered_replies import render_context
 from mockserver.wire import json
 
@@ -203,7 +204,8 @@ class CaseServer:
         head = [(b"content-type", reply.content_type.encode())]
         if reply.content_length is not None:
             head.append((b"content-length", b"%d" % reply.content_length))
-        steps = reply.steps or (SendStep(b""),)
+        client, server = request.scope["client"], request.scope["server"]
+        steps = tuple(pause_until_read(reply.steps or (SendStep(b""),), client, server))
         rendered = RenderedReply(
             await derive_request_id(request, "200"),
             EntryDetails(),

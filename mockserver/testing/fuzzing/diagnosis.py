@@ -3,26 +3,42 @@
 A feature is the cause if the client passes the control, fails the case again, and fails a case in which the
 other features are changed instead. A wrong text is compared with the texts that common mistakes make of a
 plain case with the same items.
+
+What is found in this way is an assumption until it is confirmed: the cases that it rests on are played again and
+again, in mixed order, and each must end every time as it did at first. Otherwise the client's outcome changes between
+runs of the same reply, which is then the result.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from mockserver.contract.rules import load_conduct_rules
 from mockserver.network import proxy_note
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
-from mockserver.testing.fuzzing.case_plan import PLAIN_FEATURES, WIRE_FEATURES, CasePlan
+from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, PLAIN_FEATURES, WIRE_FEATURES, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY
-from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS, Outcome, check_outcome
+from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS, Failure, Outcome, check_outcome
 from mockserver.testing.fuzzing.search import ClientRunner, FailingCase
 
-__all__ = ["find_cause"]
+__all__ = ["CauseFinder", "Diagnosis"]
+
+#: Runs of each case that a cause rests on, and at least so many runs of all. A client that fails every second time at
+#: random confirms a false cause once in 65,536 times.
+_RUNS_PER_CASE = 8
+_MIN_RUNS = 16
+
+#: Further runs of a stalled reply, each of which takes the whole time limit.
+_STALLED_RUNS = 2
+
+#: The deliveries of the same bytes, by name of the chunking, that are compared if the outcome changes.
+_DELIVERIES_COMPARED = ("whole", "apart")
 
 
 class Control(NamedTuple):
@@ -34,29 +50,71 @@ class Control(NamedTuple):
     change: Callable[[CasePlan], CasePlan]
 
 
-def find_cause(failing: FailingCase, run_client: ClientRunner) -> str:
-    """The cause of a failing case, in one line."""
-    plan, kind = failing.plan, failing.failure.kind
-    if kind.startswith("swallowed") and plan.fault is not None:
-        return _UNREPORTED_FAULT_CAUSES[plan.fault]
-    if kind in _CAUSE_BY_KIND:
-        return _CAUSE_BY_KIND[kind] + (proxy_note(os.environ) if kind == "silent" else "")
-    if kind.startswith("conduct "):
-        statement = load_conduct_rules()[kind.removeprefix("conduct ")].statement
-        return f"a rule about several requests is not kept: {statement}"
-    if plan.fault == "stalled":
-        return "the client waits for a stalled reply without a time limit"
-    search = _CauseSearch(failing, run_client)
-    if kind.startswith("request") and not search.passes(CasePlan(stream=plan.stream)):
-        return "the client sends an invalid request, whatever the reply"
-    return search.cause_by_wrong_text() or search.cause_by_controls()
+OutcomeCheck: TypeAlias = Callable[[CasePlan, Outcome], Failure | None]
+
+
+class _Expectation(NamedTuple):
+    """What a cause says about the runs of one case."""
+
+    plan: CasePlan
+    is_met: Callable[[Outcome], bool]
+    runs: int = _RUNS_PER_CASE
+
+
+class _Assumption(NamedTuple):
+    """A cause that is not confirmed yet."""
+
+    cause: str
+    expectations: tuple[_Expectation, ...]
+    is_about_every_reply: bool = False
+    """Whether it says something about the client, whatever the reply."""
+    shown: CasePlan | None = None
+    """A case that shows it better than the one that was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why a client fails a case."""
+
+    failing: FailingCase
+    """The case that shows it, which may be delivered more evenly than the one that was found."""
+    cause: str
+    """In one line."""
+    outcome_changes: bool = False
+    """Whether runs of the same reply ended differently; then `cause` says how often it failed, and names none."""
+
+
+@dataclass(slots=True)
+class CauseFinder:
+    """Finds the causes of one client's failing cases."""
+
+    _general_causes: dict[str, str] = field(default_factory=dict)
+    """By kind of failure: a confirmed cause that does not depend on the reply."""
+    _compares_deliveries: bool = True
+    """Whether to compare deliveries of a reply if its outcome changes: once for a client, because it takes time."""
+
+    def find(
+        self, failing: FailingCase, run_client: ClientRunner, check: OutcomeCheck = check_outcome
+    ) -> Diagnosis:
+        """The cause of a failing case, confirmed by repeated runs."""
+        known = self._general_causes.get(failing.failure.kind)
+        if known is not None:
+            return Diagnosis(failing, known)
+        search = _CauseSearch(failing, run_client, check)
+        assumption = search.assume_cause()
+        if search.confirms(assumption):
+            if assumption.is_about_every_reply:
+                self._general_causes[failing.failure.kind] = assumption.cause
+            shown = failing if assumption.shown is None else search.failing_case(assumption.shown)
+            return Diagnosis(shown, assumption.cause)
+        compares, self._compares_deliveries = self._compares_deliveries, False
+        return search.describe_changing_outcome(_DELIVERIES_COMPARED if compares else ())
 
 
 #: Causes of failures that need no control.
-_CAUSE_BY_KIND = {
+_UNREPORTED_TRUNCATION_CAUSES = {
     "taken for complete": "a truncated reply is taken for a complete one: its status is not reported",
     "taken for an error": "a truncated reply is treated as an error: its text is lost",
-    "silent": "the client does not send its request to OPENAI_BASE_URL",
 }
 _UNREPORTED_FAULT_CAUSES = {
     "failed": "a failed response is taken for a good one: its status is ignored",
@@ -72,25 +130,127 @@ _UNREPORTED_FAULT_CAUSES = {
 
 
 class _CauseSearch:
-    """Plays controls of one failing case; each plan at most once."""
+    """Plays controls of one failing case, and remembers the outcome of every run."""
 
-    def __init__(self, failing: FailingCase, run_client: ClientRunner) -> None:
+    def __init__(self, failing: FailingCase, run_client: ClientRunner, check: OutcomeCheck) -> None:
         self._failing = failing
         self._plan = _with_frame_features(failing.plan)
         self._run_client = run_client
-        self._outcomes: dict[CasePlan, Outcome] = {}
+        self._check = check
+        self._outcomes: dict[CasePlan, list[Outcome]] = {failing.plan: [failing.outcome]}
 
-    def passes(self, plan: CasePlan) -> bool:
-        """Whether the client handles a case correctly."""
-        return check_outcome(plan, self._play(plan)) is None
+    def assume_cause(self) -> _Assumption:
+        """The cause that the first run of each control suggests."""
+        plan, kind = self._failing.plan, self._failing.failure.kind
+        if kind == "silent":
+            cause = "the client does not send its request to OPENAI_BASE_URL" + proxy_note(os.environ)
+            return _Assumption(cause, (self._fails_likewise(plan),), is_about_every_reply=True)
+        if kind.startswith("conduct "):
+            statement = load_conduct_rules()[kind.removeprefix("conduct ")].statement
+            cause = f"a rule about several requests is not kept: {statement}"
+            return _Assumption(cause, (self._fails_likewise(plan),), is_about_every_reply=True)
+        if self._check is not check_outcome:
+            return _Assumption(self._failing.failure.message, (self._fails_likewise(plan),))
+        fault_cause = _fault_cause(plan, kind)
+        if fault_cause is not None:
+            return self._assume_fault(fault_cause)
+        if kind.startswith("request"):
+            plain = CasePlan(stream=plan.stream)
+            if self._is_likewise(plain, self._first_outcome(plain)):
+                cause = "the client sends an invalid request, whatever the reply"
+                expected = dict.fromkeys((plan, plain))
+                return _Assumption(
+                    cause, tuple(map(self._fails_likewise, expected)), is_about_every_reply=True
+                )
+        return self._assume_mistake_in_text() or self._assume_feature()
+
+    def confirms(self, assumption: _Assumption) -> bool:
+        """Play the cases that an assumption rests on; whether every run ends as it says."""
+        expectations = assumption.expectations
+        repeats = max(1, _MIN_RUNS // (_RUNS_PER_CASE * len(expectations)))
+        runs = [each for each in expectations for _ in range(each.runs * repeats)]
+        # In no regular order: a client that fails every second time, or only at first, would fit one.
+        random.Random(1).shuffle(runs)
+        return all(
+            each.is_met(outcome) for each in expectations for outcome in self._outcomes.get(each.plan, ())
+        ) and all(each.is_met(self._play(each.plan)) for each in runs)
+
+    def describe_changing_outcome(self, deliveries: Sequence[str]) -> Diagnosis:
+        """How often the client fails the case, as it is and delivered otherwise.
+
+        If it always fails all events in one read, and never events that arrive separately, this is the cause.
+        """
+        plan = self._failing.plan
+        compared = {plan: "as it is"}
+        if plan.stream and plan.fault in (None, "failed", "incomplete"):
+            compared |= {replace(plan, cut=cut): f"if {CASE_CHUNKINGS[cut]}" for cut in deliveries}
+        runs = [each for each in compared for _ in range(_RUNS_PER_CASE)]
+        random.Random(1).shuffle(runs)
+        for each in runs:
+            self._play(each)
+        failed = {each: [not self._is_passed(each, one) for one in self._outcomes[each]] for each in compared}
+        whole, apart = (replace(plan, cut=cut) for cut in _DELIVERIES_COMPARED)
+        if all(failed.get(whole, [False])) and not any(failed.get(apart, [True])):
+            return Diagnosis(self.failing_case(whole), _ONE_EVENT_PER_READ)
+        ordered = sorted(failed, key=lambda each: -sum(failed[each]) / len(failed[each]))
+        counts = [f"{sum(failed[each])} of {len(failed[each])} runs {compared[each]}" for each in ordered]
+        cause = (
+            f"not reproducible: the outcome of the same reply changes; it failed in {', in '.join(counts)}"
+        )
+        return Diagnosis(self._failing, cause, outcome_changes=True)
+
+    def failing_case(self, plan: CasePlan) -> FailingCase:
+        """Another plan, which failed in all its runs, as the failing case."""
+        outcome = self._outcomes[plan][-1]
+        failure = self._check(plan, outcome)
+        assert failure is not None  # noqa: S101 - it failed in all runs
+        return replace(self._failing, plan=plan, outcome=outcome, failure=failure)
+
+    def _passes(self, plan: CasePlan) -> bool:
+        """Whether the client handled a case correctly when it was first played."""
+        return self._is_passed(plan, self._first_outcome(plan))
+
+    def _is_passed(self, plan: CasePlan, outcome: Outcome) -> bool:
+        return self._check(plan, outcome) is None
+
+    def _is_likewise(self, plan: CasePlan, outcome: Outcome) -> bool:
+        """Whether an outcome has the same kind of failure as the failing case."""
+        failure = self._check(plan, outcome)
+        return failure is not None and failure.kind == self._failing.failure.kind
+
+    def _first_outcome(self, plan: CasePlan) -> Outcome:
+        outcomes = self._outcomes.get(plan)
+        return outcomes[0] if outcomes else self._play(plan)
 
     def _play(self, plan: CasePlan) -> Outcome:
-        if plan not in self._outcomes:
-            # A hanging client gets less time, as it has while its case is shrunk.
-            self._outcomes[plan] = self._run_client(plan, self._failing.time_limit)
-        return self._outcomes[plan]
+        # A hanging client gets less time, as it has while its case is shrunk; a correct one waits for a stalled reply.
+        limit = None if plan.fault == "stalled" else self._failing.time_limit
+        outcome = self._run_client(plan, limit)
+        self._outcomes.setdefault(plan, []).append(outcome)
+        return outcome
 
-    def cause_by_wrong_text(self) -> str | None:
+    def _fails_likewise(self, plan: CasePlan) -> _Expectation:
+        runs = _STALLED_RUNS if plan.fault == "stalled" else _RUNS_PER_CASE
+        return _Expectation(plan, partial(self._is_likewise, plan), runs)
+
+    def _expect(self, plan: CasePlan, *, passed: bool) -> _Expectation:
+        return _Expectation(plan, lambda outcome: self._is_passed(plan, outcome) is passed)
+
+    def _assume_fault(self, cause: str) -> _Assumption:
+        """The fault, if the client passes the same reply without it, or a plain one."""
+        plan = self._failing.plan
+        plain = replace(CasePlan(stream=plan.stream), fault=plan.fault, at=plan.at, once=plan.once)
+        for faulty in dict.fromkeys((plan, plain)):
+            control = _without_fault(faulty)
+            if self._passes(control) and self._is_likewise(faulty, self._first_outcome(faulty)):
+                expected = (self._fails_likewise(faulty), self._expect(control, passed=True))
+                return _Assumption(cause, expected)
+        return _Assumption(
+            "unknown: the client fails the same reply without its fault, too",
+            (self._fails_likewise(plan), self._expect(_without_fault(plan), passed=False)),
+        )
+
+    def _assume_mistake_in_text(self) -> _Assumption | None:
         """The mistake that yields the text shown, in the failing case and in a plain one with distinct texts."""
         shown_text = self._failing.outcome.text
         if self._failing.failure.kind != "text" or shown_text is None:
@@ -99,48 +259,98 @@ class _CauseSearch:
         if not fitting:
             return None
         distinct = _plain_with_distinct_texts(self._plan)
-        outcome = self._play(distinct)
-        remaining = [cause for cause, text in _wrong_texts(distinct) if text == outcome.text]
-        return next((cause for cause in fitting if cause in remaining), None)
+        text = self._first_outcome(distinct).text
+        remaining = [cause for cause, wrong_text in _wrong_texts(distinct) if wrong_text == text]
+        cause = next((each for each in fitting if each in remaining), None)
+        if cause is None:
+            return None
+        return _Assumption(
+            cause,
+            (
+                _Expectation(self._failing.plan, lambda outcome: outcome.text == shown_text),
+                _Expectation(distinct, lambda outcome: outcome.text == text),
+            ),
+        )
 
-    def cause_by_controls(self) -> str:
+    def _assume_feature(self) -> _Assumption:
         """The first feature without which the client passes, unless it needs another one to fail."""
         controls = [each for each in _controls(self._plan) if each.change(self._plan) != self._plan]
         for control in controls:
-            if not self.passes(control.change(self._plan)):
+            changed = control.change(self._plan)
+            if not self._passes(changed):
                 continue
-            if self._passes_again():
-                return "not reproducible: the client passes the same case when it is played again"
+            expected = (
+                self._expect(self._failing.plan, passed=False),
+                self._expect(changed, passed=True),
+            )
             independent = [each for each in controls if not each.groups & control.groups]
             partner = self._partner(independent)
-            return (
-                control.cause
-                if partner is None
-                else f"two features together: {control.cause}; {partner.cause}"
+            if partner is None and control.cause == _ONE_EVENT_PER_READ:
+                return self._assume_one_event_per_read(changed)
+            if partner is None:
+                return _Assumption(control.cause, expected)
+            return _Assumption(
+                f"two features together: {control.cause}; {partner.cause}",
+                (*expected, self._expect(partner.change(self._plan), passed=True)),
             )
-        return self._several_causes(controls)
+        return self._assume_several(controls)
 
-    def _passes_again(self) -> bool:
-        plan = self._failing.plan
-        return check_outcome(plan, self._run_client(plan, self._failing.time_limit)) is None
+    def _assume_one_event_per_read(self, apart: CasePlan) -> _Assumption:
+        """The usual delivery leaves it to the client's timing how many events it reads, so both extremes are played."""
+        passes = self._expect(apart, passed=True)
+        whole = replace(apart, cut="whole")
+        if self._passes(whole):
+            return _Assumption(_ONE_EVENT_PER_READ, (self._expect(self._failing.plan, passed=False), passes))
+        return _Assumption(_ONE_EVENT_PER_READ, (self._expect(whole, passed=False), passes), shown=whole)
 
     def _partner(self, independent: Sequence[Control]) -> Control | None:
         """The control of a second feature that is needed to fail, if there is one."""
-        if not independent or not self.passes(_apply(independent, self._plan)):
+        if not independent or not self._passes(_apply(independent, self._plan)):
             return None
-        return next((each for each in independent if self.passes(each.change(self._plan))), None)
+        return next((each for each in independent if self._passes(each.change(self._plan))), None)
 
-    def _several_causes(self, controls: Sequence[Control]) -> str:
-        if not self.passes(_apply(controls, self._plan)):
-            return "even the plainest reply is not understood"
+    def _assume_several(self, controls: Sequence[Control]) -> _Assumption:
+        fails = self._expect(self._failing.plan, passed=False)
+        plainest = _apply(controls, self._plan)
+        if not self._passes(plainest):
+            cause = "even the plainest reply is not understood"
+            return _Assumption(cause, (fails, self._expect(plainest, passed=False)))
         needed = list(controls)
         for control in controls:
-            rest = [each for each in needed if each is not control]
-            if self.passes(_apply(rest, self._plan)):
+            rest = _without(control, needed)
+            if self._passes(_apply(rest, self._plan)):
                 needed = rest
         if len(needed) > _MAX_CAUSES:
-            return f"no single feature: it fails with each of {len(controls)} controls"
-        return f"{len(needed)} features, each of which is enough: {'; '.join(each.cause for each in needed)}"
+            return _Assumption(f"no single feature: it fails with each of {len(controls)} controls", (fails,))
+        causes = "; ".join(each.cause for each in needed)
+        with_one = [_apply(_without(each, needed), self._plan) for each in needed]
+        return _Assumption(
+            f"{len(needed)} features, each of which is enough: {causes}",
+            (
+                fails,
+                self._expect(_apply(needed, self._plan), passed=True),
+                *(self._expect(each, passed=False) for each in with_one),
+            ),
+        )
+
+
+def _fault_cause(plan: CasePlan, kind: str) -> str | None:
+    """What is wrong with a client that fails in this way because of a fault; None for other failures."""
+    if plan.fault is None:
+        return None
+    if kind.startswith("swallowed"):
+        return _UNREPORTED_FAULT_CAUSES[plan.fault]
+    if plan.fault == "stalled" and kind == "hung":
+        return "the client waits for a stalled reply without a time limit"
+    return _UNREPORTED_TRUNCATION_CAUSES.get(kind)
+
+
+def _without_fault(plan: CasePlan) -> CasePlan:
+    return replace(plan, fault=None, at=0)
+
+
+def _without(control: Control, controls: Sequence[Control]) -> list[Control]:
+    return [each for each in controls if each is not control]
 
 
 #: Most causes that are listed.
@@ -214,7 +424,7 @@ def _controls(plan: CasePlan) -> Iterator[Control]:
     """Controls of a case, the more specific ones of a group first."""
     if plan.fault is not None:
         cause = f"a reply that {FAULT_DESCRIPTIONS[plan.fault]} is not handled"
-        yield _control("fault", cause, lambda plan: replace(plan, fault=None, at=0))
+        yield _control("fault", cause, _without_fault)
     yield from _chunking_controls(plan)
     yield from _variation_controls(plan)
     yield from _feature_controls(plan, _ITEM_FEATURES)
@@ -227,18 +437,15 @@ def _controls(plan: CasePlan) -> Iterator[Control]:
 
 def _chunking_controls(plan: CasePlan) -> Iterator[Control]:
     if not plan.stream:
-        yield _control("cut", "one read is taken for the whole reply", _with_usual_chunks)
+        cause = "one read is taken for the whole reply"
+        yield _control("cut", cause, lambda plan: replace(plan, cut="events"))
         return
     if plan.cut == "middle":
         cause = "each read is decoded by itself: a character that is split over two reads is lost"
         yield _control("cut script", cause, _ascii_only)
     if plan.cut in _CHUNKING_CAUSES:
-        yield _control("cut", _CHUNKING_CAUSES[plan.cut], _with_usual_chunks)
-        yield _control("cut", _ONE_EVENT_PER_READ, lambda plan: replace(plan, cut="apart"))
-
-
-def _with_usual_chunks(plan: CasePlan) -> CasePlan:
-    return replace(plan, cut="events")
+        # Without pauses it depends on the moment of a read how many events it finds.
+        yield _control("cut", _CHUNKING_CAUSES[plan.cut], lambda plan: replace(plan, cut="apart"))
 
 
 _ONE_EVENT_PER_READ = "one read is taken for one event: it may contain several"
@@ -275,17 +482,19 @@ def _feature_controls(plan: CasePlan, names: Sequence[str]) -> Iterator[Control]
         groups = frozenset((name, "script") if name in _ITEM_FEATURES else (name,))
         if name in plan.usual:
             yield Control(
-                groups, f"it needs what the service sends: {WIRE_FEATURES[name]}", partial(_without, name)
+                groups,
+                f"it needs what the service sends: {WIRE_FEATURES[name]}",
+                partial(_without_usual, name),
             )
         else:
-            yield Control(groups, _FEATURE_CAUSES[name], partial(_with, name))
+            yield Control(groups, _FEATURE_CAUSES[name], partial(_with_usual, name))
 
 
-def _with(name: str, plan: CasePlan) -> CasePlan:
+def _with_usual(name: str, plan: CasePlan) -> CasePlan:
     return replace(plan, usual=(*plan.usual, name)) if name not in plan.usual else plan
 
 
-def _without(name: str, plan: CasePlan) -> CasePlan:
+def _without_usual(name: str, plan: CasePlan) -> CasePlan:
     return replace(plan, usual=tuple(each for each in plan.usual if each != name))
 
 

@@ -90,7 +90,7 @@ class Search:
 
     def run(self, saved_plans: Iterable[CasePlan] = ()) -> FailingCase | None:
         """The first failing case, shrunk; None if there is none."""
-        saved = list(dict.fromkeys(saved_plans))
+        saved = list(saved_plans)
         self._planned_cases = len(saved) + 2 + self.examples
         failing = self._first_failing(saved) or self._observe_requests()
         if failing is not None:
@@ -185,8 +185,11 @@ class Search:
         """Shrink a failing case: Hypothesis draws the same cases again and shrinks the one that fails.
 
         Only cases with the same kind of failure count, so the result shows one defect rather than the
-        smallest of several. When the time is up, plans that were not played before count as passing.
+        smallest of several. When the time is up, plans that were not played before count as passing. A case that the
+        client passes when it is played again is not shrunk.
         """
+        if check_outcome(failing.plan, self.run_client(failing.plan, failing.time_limit)) is None:
+            return failing
         shrinker = _Shrinker(failing, self)
         with contextlib.suppress(_SameFailure):
             self._run_hypothesis(shrinker.try_plan, (Phase.generate, Phase.shrink))
@@ -224,9 +227,9 @@ class _Shrinker:
         return FailingCase(plan, outcome, failure, self.original.cases_run)
 
     def confirm(self) -> FailingCase:
-        """The smallest plan if it also fails with the full time limit; else the original."""
+        """The smallest plan if it fails again, with the full time limit; else the original."""
         best = self._best
-        if self._time_limit is not None and best.plan != self.original.plan:
+        if best.plan != self.original.plan:
             outcome = self._search.run_client(best.plan)
             failure = check_outcome(best.plan, outcome)
             if failure is None or failure.kind != self.original.failure.kind:

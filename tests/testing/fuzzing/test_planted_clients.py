@@ -13,7 +13,7 @@ import pytest
 from mockserver.profiles import load_profile
 from mockserver.testing.fuzzing.callable_runner import CallableRunner
 from mockserver.testing.fuzzing.case_server import CaseServer
-from mockserver.testing.fuzzing.diagnosis import find_cause
+from mockserver.testing.fuzzing.diagnosis import CauseFinder
 from mockserver.testing.fuzzing.search import Search
 from mockserver.wire import json
 
@@ -367,7 +367,7 @@ def cause_of(client: Callable[..., Any], profile: str = "qwen-2026-01", examples
     with CaseServer(profile=profile) as server:
         runner = CallableRunner(client, server, TIME_LIMIT)
         failing = Search(runner, load_profile(profile), examples, seed=1, skip=["stalled"]).run()
-        return None if failing is None else find_cause(failing, runner)
+        return None if failing is None else CauseFinder().find(failing, runner).cause
 
 
 #: Those that a quick run of the tests plays.
