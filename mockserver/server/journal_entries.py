@@ -75,7 +75,7 @@ def exchange_from_entry(
         ("server detail", entry.detail),
         ("left out", omitted),
         ("request body", "" if entry.is_checked else "not checked"),
-        ("client", "disconnected before the end of the reply" if entry.left else ""),
+        ("client", entry.departure),
     )
     return exchange_from_raw(
         RawExchange(
@@ -96,11 +96,11 @@ def exchange_from_entry(
 
 
 def _timed_chunks(entry: Entry) -> tuple[tuple[float | None, bytes], ...]:
-    """The pieces of a reply, with the seconds after the request if they are known."""
-    times = () if entry.send_times is None else entry.send_times.pieces
-    if len(times) != len(entry.reply):
-        return tuple((None, piece) for piece in entry.reply)
-    return tuple((at - entry.at, piece) for at, piece in zip(times, entry.reply, strict=True))
+    """The pieces of a reply that were sent, with the seconds after the request if they are known."""
+    times, pieces = () if entry.send_times is None else entry.send_times.pieces, entry.sent_reply
+    if len(times) != len(pieces):
+        return tuple((None, piece) for piece in pieces)
+    return tuple((at - entry.at, piece) for at, piece in zip(times, pieces, strict=True))
 
 
 def incoming_request(entry: Entry, profile: Profile) -> IncomingRequest | None:

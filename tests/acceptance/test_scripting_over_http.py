@@ -159,6 +159,9 @@ def test_a_client_is_told_to_stop_over_http(start_server: StartServer) -> None:
         assert told["end"] is not None
         assert told["left_at"] is not None
         assert rules() == [(1, "ABT-001")]
+        first, second = admin.get("/_mock/journal").json()["entries"]
+        assert first["sent_bytes"] is None
+        assert second["sent_bytes"] < len(second["reply"].encode())
 
 
 @pytest.mark.slow

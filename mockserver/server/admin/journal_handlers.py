@@ -169,6 +169,7 @@ def _entry_object(number: int, entry: Entry) -> dict[str, Any]:
         "detail": entry.detail,
         "left": entry.left,
         "left_at": entry.left_at,
+        "sent_bytes": entry.sent_bytes,
     }
 
 

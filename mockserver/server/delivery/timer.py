@@ -23,6 +23,7 @@ class Timer:
         "_stepped_clock",
         "first_byte_at",
         "piece_times",
+        "sent_bytes",
         "started_at",
     )
 
@@ -45,16 +46,20 @@ class Timer:
         self.piece_times: list[float] | None = None
         """When each piece of the body was sent, by the clock; None: not recorded."""
 
+        self.sent_bytes = 0
+        """Bytes of the body that were sent."""
+
     def now(self) -> float:
         """Return the clock's time."""
         return self._clock.now()
 
-    def mark_sent(self) -> None:
-        """Record that bytes of the body were sent."""
+    def mark_sent(self, at: float, size: int) -> None:
+        """Record that a piece of the body, of this number of bytes, was sent."""
+        self.sent_bytes += size
         if self.first_byte_at is None:
-            self.first_byte_at = self._clock.now()
+            self.first_byte_at = at
         if self.piece_times is not None:
-            self.piece_times.append(self._clock.now())
+            self.piece_times.append(at)
 
     def restart(self) -> None:
         """Begin the next pause now, not when the previous one was due to end."""

@@ -169,7 +169,7 @@ async def _send_steps(
     left: bool = False,
     hold: Hold | None = None,
 ) -> None:
-    """Send a reply step by step; its journal entry has the send times and whether the client left."""
+    """Send a reply step by step; its journal entry has the send times, and what was sent until the client left."""
     timer = _timer(request)
     details = reply.details
     if reply.status != 200:
@@ -187,6 +187,8 @@ async def _send_steps(
         )
         if not left and (entry.left or not is_sent):
             entry.left_at = timer.now()
+        if entry.left and timer.sent_bytes < sum(map(len, reply.pieces)):
+            entry.sent_bytes = timer.sent_bytes
     finally:
         entry.send_times = SendTimes(timer.first_byte_at, timer.now(), timer.piece_times or (), monotonic())
 

@@ -83,9 +83,8 @@ async def send_steps(
     head_waits = bool(status)  # for the first piece of the body
     for step in steps:
         if isinstance(step, Send):
-            timer.mark_sent()
             head_waits = False
-            await send({"type": "http.response.body", "body": step.data, "more_body": True})
+            await _send_piece(scope, send, step.data, timer)
         elif isinstance(step, Wait):
             if head_waits:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
@@ -97,16 +96,25 @@ async def send_steps(
             if await step.wait(connection.watch_disconnect()):
                 return False
             timer.restart()
-        elif not _apply_connection_step(connection, step):
+        elif not _apply_connection_step(connection, step, timer):
             return True
     await send({"type": "http.response.body", "body": b""})
     return True
 
 
-def _apply_connection_step(connection: Connection, step: Raw | Reset | Close) -> bool:
+async def _send_piece(scope: Scope, send: AsgiSend, data: bytes, timer: Timer) -> None:
+    at = timer.now()
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+    entry = scope.get(ENTRY_SCOPE_KEY)
+    if entry is None or not entry.left:  # what is sent to a client that has left is dropped
+        timer.mark_sent(at, len(data))
+
+
+def _apply_connection_step(connection: Connection, step: Raw | Reset | Close, timer: Timer) -> bool:
     """Apply a step outside of HTTP; return whether the connection is still open."""
     if isinstance(step, Raw):
         connection.write_raw(step.data)
+        timer.sent_bytes += len(step.data)
         return True
     if isinstance(step, Reset):
         connection.reset()

@@ -270,8 +270,16 @@ class _ResponseCycle(RequestResponseCycle):
             if flow.write_paused:
                 await flow.drain()
             if self.disconnected:
+                self._record_unsent(1 + sum(1 for _ in chunks))
                 return
             write(chunk)
+
+    def _record_unsent(self, chunk_count: int) -> None:
+        """Record in the journal that the client left before these chunks of a whole reply were written."""
+        entry: Any = self.scope.get(ENTRY_SCOPE_KEY)
+        if entry is not None and not entry.left_out:
+            pieces = [piece for piece in entry.reply if piece]
+            entry.sent_bytes = sum(map(len, pieces[: max(0, len(pieces) - chunk_count)]))
 
     async def finish_reply(self, chunks: Iterable[bytes]) -> None:
         """Write the rest of a reply that was begun."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
@@ -132,6 +133,7 @@ class Entry:
 
     __slots__ = (
         "_secrets",
+        "_sent_bytes",
         "_stopped_at",
         "at",
         "body",
@@ -171,7 +173,7 @@ class Entry:
         """The request's body."""
         self.status = status
         self.reply = reply
-        """The reply's body, in pieces: in a stream, one event each."""
+        """The complete body of the reply, in pieces: in a stream, one event each."""
         self.stream = stream
         self.request_id = request_id
         """The reply's `x-request-id`."""
@@ -212,6 +214,38 @@ class Entry:
     @stopped_at.setter
     def stopped_at(self, moment: float) -> None:
         self._stopped_at = moment
+
+    @property
+    def sent_bytes(self) -> int | None:
+        """Bytes of the reply that were sent before the client disconnected; None: all were written, or still are."""
+        return getattr(self, "_sent_bytes", None)
+
+    @sent_bytes.setter
+    def sent_bytes(self, size: int) -> None:
+        self._sent_bytes = size
+
+    @property
+    def sent_reply(self) -> Sequence[bytes]:
+        """What was sent of the reply, in its pieces; the last one may be cut."""
+        size = self.sent_bytes
+        if size is None:
+            return self.reply
+        starts = accumulate(map(len, self.reply), initial=0)
+        return tuple(
+            piece[: size - start] for start, piece in zip(starts, self.reply, strict=False) if start < size
+        )
+
+    @property
+    def departure(self) -> str:
+        """How far the reply had been sent when the client disconnected; "" if it did not disconnect early."""
+        if not self.left:
+            return ""
+        size = self.sent_bytes
+        if size is None or self.left_out:
+            return "disconnected before the end of the reply"
+        total = sum(map(len, self.reply))
+        events = f" and {len(self.sent_reply):,} of {len(self.reply):,} events" if self.stream else ""
+        return f"disconnected after {size:,} of {total:,} bytes{events}"
 
     @property
     def first_byte(self) -> float | None:

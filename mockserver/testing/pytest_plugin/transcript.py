@@ -105,9 +105,11 @@ def _entry_lines(number: int, entry: Entry) -> Iterator[str]:
     yield escape_unprintable(f"{number}. {entry.method} {entry.path} -> {entry.status}")
     if entry.body:
         yield f"   > {_truncate_body(entry.body, _MAX_REQUEST_CHARACTERS, entry)}"
-    reply = b"".join(entry.reply)
+    reply = b"".join(entry.sent_reply)
     if reply:
         yield f"   < {_truncate_body(reply, _MAX_REPLY_CHARACTERS, entry)}"
+    if entry.sent_bytes is not None:
+        yield f"   the client {entry.departure}"
     for finding in findings_for_entry(entry):
         if finding.severity is not Severity.INFO:
             yield f"   {finding}"

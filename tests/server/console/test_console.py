@@ -31,6 +31,7 @@ from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
 from mockserver.server.state.sessions import open_session
 from tests.acceptance.conftest import require_program
+from tests.api_client import wait_until
 from tests.marks import slow_except
 from tests.programs import run_program
 from tests.pytest_runs import run_pytest_process
@@ -236,6 +237,26 @@ def test_a_paced_stream_has_its_times(browser: httpx.Client, services: Services)
     assert entry.send_times is not None
     assert len(entry.send_times.pieces) == len(entry.reply)
     assert list(entry.send_times.pieces) == sorted(entry.send_times.pieces)
+
+
+def test_a_stream_that_the_client_left_ends_where_it_left(browser: httpx.Client, services: Services) -> None:
+    settings = {"pace": "fixed:100", "chunking": "event", "limits": []}
+    browser.put("/_mock/console/sessions/default", json=settings, headers=CHANGE)
+    body, head = {"model": MODEL, "input": "Hi", "stream": True}, {"authorization": f"Bearer {KEY}"}
+    with browser.stream("POST", "/v1/responses", json=body, headers=head) as reply:
+        next(reply.iter_lines())
+    entry = services.default_session.journal.last
+    wait_until(lambda: entry.end is not None)
+
+    page = browser.get("/_mock/console/exchanges/default/1").text
+
+    assert entry.send_times is not None
+    count = len(entry.send_times.pieces)
+    assert 0 < count < len(entry.reply)
+    assert f"disconnected after {entry.sent_bytes:,} of " in page
+    assert f" bytes and {count} of {len(entry.reply)} events" in page
+    assert f"Timeline of {count} event" in page
+    assert "response.completed" not in page
 
 
 @pytest.mark.parametrize(
