@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -11,6 +12,7 @@ from mockserver.contract.check import check_response, check_stream
 from mockserver.contract.findings import Severity, errors
 from mockserver.contract.rule_examples import load_rule_examples
 from mockserver.contract.rules import Report, findings_for_profile, load_rules, make_finding
+from mockserver.profiles import profile_names
 from tests.contract import samples
 from tests.contract.samples import Event
 
@@ -20,6 +22,9 @@ RULES = load_rules()
 FAMILIES = ("SSE", "SEQ", "ITM", "TXT", "USE", "SCH", "REQ", "CHT")
 
 EXAMPLES = load_rule_examples()
+
+#: Rules that hold no longer, or with another severity, by the first profile in which they do not.
+DROPPED_RULES: dict[str, frozenset[str]] = {}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -54,6 +59,27 @@ def test_every_rule_is_fully_documented() -> None:
         assert rule.profiles
     order = [(FAMILIES.index(rule[:3]), rule) for rule in RULES]
     assert order == sorted(order)
+
+
+def lost_rules(earlier: str, later: str) -> dict[str, str]:
+    """The rules of one profile that another does not have, or has with another severity."""
+    return {
+        rule.id: f"{rule.severity_for(earlier)} in {earlier} only"
+        for rule in RULES.values()
+        if rule.applies_to(earlier)
+        and (not rule.applies_to(later) or rule.severity_for(later) is not rule.severity_for(earlier))
+    }
+
+
+def test_a_later_profile_has_the_rules_of_the_one_before() -> None:
+    # Rules name profiles, so a new one would lose some. A rule that no longer holds: add it to DROPPED_RULES.
+    by_date = sorted(each for each in profile_names() if re.fullmatch(r"qwen-\d{4}-\d{2}", each))
+    lost = {
+        later: lost_rules(earlier, later).keys() - DROPPED_RULES.get(later, frozenset())
+        for earlier, later in pairwise(by_date)
+    }
+    assert not any(lost.values()), f"decide in schemas/rules.json: {lost}"
+    assert lost_rules(by_date[-1], "qwen-9999-12").keys() >= {"REQ-019", "SEQ-018", "USE-007"}
 
 
 def test_a_rule_of_another_profile_does_not_apply() -> None:
