@@ -120,6 +120,8 @@ async def respond(
         if isinstance(planned, RenderedReply):
             return planned
         reply = planned
+    elif request.stub is not None:
+        session.stubs.count_call(request.stub)
     if session.limiter is not None:
         await _count_output(session, facts, reply, headers)
     rendered, record = _fill_in(session, request, reply, reply_seed, parent, calls, raw_body)
@@ -174,7 +176,7 @@ def respond_at_once(
             return None
         calls = _check_calls(raw_body, request, parent, session.profile)
     reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
-    reply, stub = request.reply, None
+    reply, stub = request.reply, request.stub
     if reply is None:
         turn = _TurnContext(parent, headers, None, False)
         selected, stub = find_reply(session, turn.describe(request), reply_seed)
@@ -184,6 +186,8 @@ def respond_at_once(
         if isinstance(planned, RenderedReply):
             return None
         reply = planned
+        if stub is not None and turn.is_plain and session.stubs.are_repeatable:
+            request.reply, request.stub = reply, stub
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
         return None
     session.count_occurrence(request.digest, reply_seed.occurrence)

@@ -28,6 +28,7 @@ from mockserver.server.engine.template_values import ItemIds, build_item_ids
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
+from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json
 
 __all__ = [
@@ -142,6 +143,7 @@ class RequestPlan:
         "findings",
         "known_replies",
         "reply",
+        "stub",
     )
 
     def __init__(
@@ -170,6 +172,8 @@ class RequestPlan:
         """Of its form: generated scripts, compiled, with what their replies show of a request."""
         self.reply: ReplyPlan | None = None
         """None: each reply is planned anew, because counters, earlier turns, headers or the seed decide it."""
+        self.stub: Stub | None = None
+        """The stub that gives this reply, to be counted; None: no stub does."""
 
     @property
     def body(self) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from typing import Any
 
 from mockserver.wire.patterns import TextPattern, python_pattern
 
-__all__ = ["equals", "is_selected", "is_text_condition", "occurs", "subset_differences", "with_patterns"]
+__all__ = [
+    "compares_itself",
+    "equals",
+    "is_selected",
+    "is_text_condition",
+    "occurs",
+    "subset_differences",
+    "with_patterns",
+]
 
 #: What JSON consists of beside objects and lists.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -23,6 +31,15 @@ def is_text_condition(value: Any) -> bool:
     kind = type(value)
     compares_itself: Any = kind.__eq__
     return compares_itself is not object.__eq__ and kind.__module__ != "builtins"
+
+
+def compares_itself(value: Any) -> bool:
+    """Whether code that is not ours decides what equals a value, or a part of it."""
+    if type(value) is dict:
+        return any(map(compares_itself, value.values()))
+    if type(value) is list:
+        return any(map(compares_itself, value))
+    return type(value) not in _SCALARS and not isinstance(value, TextPattern)
 
 
 def with_patterns(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from mockserver.errors import ConfigurationError
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.server.stubs.comparisons import (
+    compares_itself,
     equals,
     is_selected,
     is_text_condition,
@@ -153,6 +154,13 @@ class Matcher(NamedTuple):
     json_path: Mapping[JsonPath, Any] | None = None
     """Queries, and what one of the values that each selects must be; an object is compared as in `json_subset`."""
     predicate: Callable[[IncomingRequest], bool] | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it always decides the same for the same body, sent as a first turn."""
+        values = [self.prompt, self.instructions, self.model, self.tool_output]
+        values += [*(self.json_subset or {}).values(), *(self.json_path or {}).values()]
+        return self.header is None and self.predicate is None and not any(map(compares_itself, values))
 
     def matches(self, request: IncomingRequest) -> bool:
         """Whether all conditions hold."""

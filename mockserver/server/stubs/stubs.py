@@ -182,6 +182,8 @@ class StubRegistry:
         self._lock = Lock()
         self._special: set[str] = set()
         """Names of the stubs that are not plain."""
+        self._unrepeatable: set[str] = set()
+        """Names of the stubs with a matcher that is not repeatable."""
         self.version = 0
         """Changes whenever a stub is added, removed, replaced, moved or may answer more or less often."""
 
@@ -202,6 +204,11 @@ class StubRegistry:
     def are_plain(self) -> bool:
         """Whether all stubs answer any number of requests with a script, and call no code of a test to match."""
         return not self._special
+
+    @property
+    def are_repeatable(self) -> bool:
+        """Whether the same stub answers the same body whenever it is sent as a first turn, if they are plain too."""
+        return not self._unrepeatable
 
     @property
     def all(self) -> tuple[Stub, ...]:
@@ -268,6 +275,14 @@ class StubRegistry:
             self._special.discard(stub.name)
         else:
             self._special.add(stub.name)
+        if definition.matcher.is_repeatable:
+            self._unrepeatable.discard(stub.name)
+        else:
+            self._unrepeatable.add(stub.name)
+
+    def _forget_if_special(self, name: str) -> None:
+        self._special.discard(name)
+        self._unrepeatable.discard(name)
 
     def take(self, request: IncomingRequest) -> Stub | None:
         """Take the stub that answers a request, and count the call; None if no stub matches."""
@@ -342,7 +357,7 @@ class StubRegistry:
             removed.release_replies()
             self._unindex(removed)
             del self._stubs[name]
-            self._special.discard(name)
+            self._forget_if_special(name)
             self._forget_scenario(removed.definition.scenario)
             self.version += 1
 
@@ -370,7 +385,7 @@ class StubRegistry:
             self._unindex(old)
             if self._stubs.get(new.name) is new:
                 self._unindex(new)
-            self._special.discard(name)
+            self._forget_if_special(name)
             self._stubs = {stub.name: stub for stub in stubs}
             self._forget_scenario(old.definition.scenario)
             new.position = old.position
@@ -383,7 +398,8 @@ class StubRegistry:
         with self._lock:
             for stub in self._stubs.values():
                 stub.release_replies()
-            self._stubs, self._scenarios, self._scripts, self._special = {}, {}, {}, set()
+            self._stubs, self._scenarios, self._scripts = {}, {}, {}
+            self._special, self._unrepeatable = set(), set()
             self._index, self.script_caches = MatcherIndex(), ScriptCaches()
             self._next_position = 0
             self.version += 1

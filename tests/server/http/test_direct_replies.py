@@ -37,6 +37,7 @@ from mockserver.server.state.sessions import open_session
 from mockserver.server.state.shared_stores import open_shared_store
 from mockserver.server.state.shared_stores.sqlite_store import SqliteStore
 from mockserver.server.state.store import ResponseRecord, SharedStore, StoreUnavailable
+from mockserver.server.stubs.matcher_index import MatcherIndex
 from mockserver.server.stubs.matchers import build_matcher
 from tests.api_client import wait_until
 from tests.marks import slow_except
@@ -314,6 +315,69 @@ def test_stubs_answer_and_count_as_in_the_application(services: Services) -> Non
     counts = [[stub.call_count for stub in each.default_session.stubs.all] for each in (services, other)]
     assert counts == [[10, 3], [6, 3]]
     assert [each.exchange for each in list(services.default_session.journal)[-5:]] == ["near"] * 4 + [None]
+
+
+def test_a_repeated_request_does_not_search_for_its_stub(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches, first_match = [], MatcherIndex.first_match
+
+    def counted(index: MatcherIndex[Any], *arguments: Any) -> Any:
+        searches.append(index)
+        return first_match(index, *arguments)
+
+    monkeypatch.setattr(MatcherIndex, "first_match", counted)
+    stubs = services.default_session.stubs
+    stub = stubs.add(message_script("Far."), matcher=build_matcher(contains="moon"), times=None)
+    with connected(services) as connection:
+        for _ in range(5):
+            connection.send(QUESTION)
+        searches.clear()
+        replies = [connection.send(QUESTION), connection.send(QUESTION, in_pieces=True)]
+    assert not searches
+    assert all(b"Far." in reply for reply in replies)
+    assert stub.call_count == 7
+    assert [each.exchange for each in services.default_session.journal] == [stub.name] * 7
+
+
+class _EveryOther:
+    """Equals every other prompt that it is compared with."""
+
+    def __init__(self) -> None:
+        self._comparisons = 0
+
+    def __eq__(self, _: object) -> bool:
+        self._comparisons += 1
+        return self._comparisons % 2 == 0
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"contains": "moon"}, [b"Near."] * 4),
+        ({"header": {"x-from": "me"}}, [b"Near.", b"Far."] * 2),
+        ({"prompt": _EveryOther()}, [b"Far.", b"Near."] * 2),
+        ({"json_subset": {"input": _EveryOther()}}, [b"Far.", b"Near."] * 2),
+    ],
+)
+def test_a_repeated_request_gets_the_stub_that_matches_now(
+    services: Services, conditions: dict[str, Any], expected: list[bytes]
+) -> None:
+    stubs = services.default_session.stubs
+    far = stubs.add(message_script("Far."), times=None)
+    with connected(services) as connection:
+        for _ in range(4):
+            assert b"Far." in connection.send(QUESTION)
+        near = stubs.add(message_script("Near."), matcher=build_matcher(**conditions), times=None)
+        stubs.reorder([near.name, far.name])
+        heads = ["x-from: me\r\n", ""] * 4
+        replies = [connection.send(QUESTION, head=head) for head in heads]
+        near.times(near.call_count)
+        assert b"Far." in connection.send(QUESTION)
+    assert [b"Near." if b"Near." in reply else b"Far." for reply in replies] == expected * 2
+    assert near.call_count == (expected * 2).count(b"Near.")
 
 
 def test_heads_that_differ_in_the_length_of_the_body_are_known(
