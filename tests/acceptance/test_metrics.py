@@ -188,19 +188,21 @@ def test_workers_and_servers_with_a_store_report_every_metric(
         assert samples["mockserver_open_streams{}"] == 0
         assert samples["mockserver_journal_bytes{}"] > 1000
         for name in ("time_to_first_byte", "request_duration"):
-            histogram = f"mockserver_{name}_seconds"
-            counts = [
-                samples[f"{histogram}_count{{{create},stream={stream}}}"] for stream in ("false", "true")
-            ]
-            assert counts == [10, 5]
-            assert samples[f"{histogram}_bucket{{le=+Inf,{create},stream=true}}"] == 5
-            assert samples[f"{histogram}_sum{{{create},stream=true}}"] > 0
+            require_times(samples, f"mockserver_{name}_seconds", create)
         store = "mockserver_store_seconds"
         operations = {"put": 13, "admit": 13, "add_tokens": 13, "take": 2, "get": 1}
         assert {name: samples[f"{store}_count{{operation={name}}}"] for name in operations} == operations
         assert samples[f"{store}_count{{operation=count}}"] >= 13  # also for the ids of errors
         assert all(samples[f"{store}_sum{{operation={name}}}"] > 0 for name in (*operations, "count"))
     assert server.stop() in (0, -15)
+
+
+def require_times(samples: dict[str, float], histogram: str, operation: str) -> None:
+    """The times of the ten replies and the five streams of an operation."""
+    counts = [samples[f"{histogram}_count{{{operation},stream={stream}}}"] for stream in ("false", "true")]
+    assert counts == [10, 5]
+    assert samples[f"{histogram}_bucket{{le=+Inf,{operation},stream=true}}"] == 5
+    assert samples[f"{histogram}_sum{{{operation},stream=true}}"] > 0
 
 
 def test_metrics_without_the_library_say_what_to_install(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def _with_definitions(schemas: ProfileSchemas, roots: set[str]) -> set[str]:
 
 def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> Iterator[Change]:
     """Changes of a schema and of those nested in it."""
+    yield from _value_changes(location, old, new)
+    yield from _member_changes(location, old, new, in_requests=in_requests)
+    if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
+        yield from _schema_changes(f"{location}.*", old["items"], new["items"], in_requests=in_requests)
+
+
+def _value_changes(location: str, old: Any, new: Any) -> Iterator[Change]:
+    """Changes of the types and of the listed values."""
     old_types, new_types = (_json_types(each) for each in (old, new))
     if old_types and new_types and old_types != new_types:
         only_null_added = old_types < new_types and new_types - old_types == {"null"}
@@ -91,6 +99,9 @@ def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> 
         yield new_change("value-new", location, _format_value(old_values), _format_value(added))
     if new_values and (removed := [each for each in old_values if each not in new_values]):
         yield new_change("value-removed", location, _format_value(removed), _format_value(new_values))
+
+
+def _member_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> Iterator[Change]:
     required = [set(each.get("required", ())) for each in (old, new)]
     members = [each.get("properties", {}) for each in (old, new)]
     for name in sorted(members[0].keys() - members[1].keys()):
@@ -106,8 +117,6 @@ def _schema_changes(location: str, old: Any, new: Any, *, in_requests: bool) -> 
         yield from _schema_changes(
             f"{location}.{name}", members[0][name], members[1][name], in_requests=in_requests
         )
-    if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
-        yield from _schema_changes(f"{location}.*", old["items"], new["items"], in_requests=in_requests)
 
 
 def _json_types(schema: Mapping[str, Any]) -> set[str]:

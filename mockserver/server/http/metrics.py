@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
 from time import monotonic
@@ -52,55 +53,33 @@ class _Metrics:
     """The metrics of one server."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, buckets=_BUCKETS, registry=registry)
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
+        self.requests = counter(
             "mockserver_requests",
             "Requests, by the status of their reply and whether it was a stream.",
             ("operation", "profile", "status", "stream"),
-            registry=registry,
         )
-        self.findings = Counter(
-            "mockserver_findings", "Findings in requests, by rule.", ("rule",), registry=registry
-        )
-        self.faults = Counter("mockserver_faults", "Injected faults, by name.", ("fault",), registry=registry)
-        self.first_byte = Histogram(
+        self.findings = counter("mockserver_findings", "Findings in requests, by rule.", ("rule",))
+        self.faults = counter("mockserver_faults", "Injected faults, by name.", ("fault",))
+        self.first_byte = histogram(
             "mockserver_time_to_first_byte_seconds",
             "From the head of the request to the first byte of the reply's body.",
             ("operation", "stream"),
-            buckets=_BUCKETS,
-            registry=registry,
         )
-        self.duration = Histogram(
+        self.duration = histogram(
             "mockserver_request_duration_seconds",
             "From the head of the request to the end of the reply.",
             ("operation", "stream"),
-            buckets=_BUCKETS,
-            registry=registry,
         )
-        self.open_streams = Gauge(
-            "mockserver_open_streams",
-            "Streams that are being sent.",
-            registry=registry,
-            multiprocess_mode="livesum",
+        self.open_streams = gauge("mockserver_open_streams", "Streams that are being sent.")
+        self.journal_entries = gauge("mockserver_journal_entries", "Entries in the journals of all sessions.")
+        self.journal_bytes = gauge(
+            "mockserver_journal_bytes", "Bytes of bodies in the journals of all sessions."
         )
-        self.journal_entries = Gauge(
-            "mockserver_journal_entries",
-            "Entries in the journals of all sessions.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self.journal_bytes = Gauge(
-            "mockserver_journal_bytes",
-            "Bytes of bodies in the journals of all sessions.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-
-        self.store = Histogram(
-            "mockserver_store_seconds",
-            "Time of operations of a shared store.",
-            ("operation",),
-            buckets=_BUCKETS,
-            registry=registry,
+        self.store = histogram(
+            "mockserver_store_seconds", "Time of operations of a shared store.", ("operation",)
         )
 
     def look_at_journals(self, sessions: Iterable[Session]) -> None:
