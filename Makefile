@@ -18,6 +18,7 @@ help:
 	@echo "make test     run the tests (PYTEST_ARGS='-k stream')"
 	@echo "make test-all run the tests, then those that take minutes: every client, every profile"
 	@echo "make soak     run the longest tests: memory, files and threads over 100,000 requests and 10,000 turns"
+	@echo "make environments  build what the tests need beside $(VENV): the clients of all languages"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   format the code and apply safe lint fixes"
 	@echo "make docs     regenerate the generated pages of docs/, and build the site in site/"
@@ -83,7 +84,7 @@ lock: $(VENV)/.develops
 		npm update --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --no-update-notifier); done
 
 clean:
-	rm -rf $(VENV) .environments dist site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOCK) $(LOCK).d .environments dist site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 supported = $(shell $(PYTHON) -c 'import sys, venv, ensurepip; print(sys.version_info >= (3, 11))' 2>/dev/null)
@@ -95,23 +96,46 @@ $(shell rm -f $(VENV)/.created $(VENV)/.serves $(VENV)/.develops)
 endif
 endif
 
+$(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py
+$(VENV)/.develops: requirements/dev.txt requirements/installer.txt pyproject.toml mockserver/__init__.py
+
+# Two makes that set up the environment at once would break it, so one waits, and then looks again what is to be done.
+# The lock is no part of the environment, which may be cleared. macOS has no flock.
+FLOCK := $(shell command -v flock 2>/dev/null)
+LOCK := $(VENV).lock
+WAITING := waiting for another make that sets up $(VENV)
+ifneq ($(FLOCK),)
+WITH_LOCK := $(FLOCK) --nonblock $(LOCK) true || echo "$(WAITING)"; $(FLOCK) $(LOCK)
+else
+WITH_LOCK := mkdir $(LOCK).d 2>/dev/null || { echo "$(WAITING); if there is none, remove $(LOCK).d"; \
+	until mkdir $(LOCK).d 2>/dev/null; do sleep 1; done; }; \
+	trap 'rmdir $(LOCK).d' EXIT; trap 'exit 1' HUP INT TERM;
+endif
+
+ifndef SET_UP_FOR
+$(VENV)/.created $(VENV)/.serves $(VENV)/.develops:
+	@$(WITH_LOCK) $(MAKE) --silent SET_UP_FOR='$(or $(MAKECMDGOALS),serve)' $@
+else
+$(VENV)/.serves $(VENV)/.develops: | $(VENV)/.created
+
 $(VENV)/.created:
 	$(if $(filter True,$(supported)),,$(error Python 3.11 or newer with its venv module is required, and \
-	"$(PYTHON)" does not qualify; choose another one, such as: make $(or $(MAKECMDGOALS),serve) PYTHON=python3.12))
+	"$(PYTHON)" does not qualify; choose another one, such as: make $(SET_UP_FOR) PYTHON=python3.12))
 	@echo "creating $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.serves: requirements/runtime.txt requirements/build.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
+$(VENV)/.serves:
 	@echo "installing what the server needs into $(VENV), which takes up to a minute"
 	@$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/build.txt $(OR_EXPLAIN)
 	@$(INSTALL_CHECKOUT)
 	@touch $@
 
 # dev.txt has what the server needs, too. uv takes seconds and pip minutes, but uv ignores the configuration of pip.
-$(VENV)/.develops: requirements/dev.txt requirements/installer.txt pyproject.toml mockserver/__init__.py | $(VENV)/.created
+$(VENV)/.develops:
 	@echo "installing what development needs into $(VENV), which takes up to two minutes"
 	@$(PIP) install --no-deps -r requirements/installer.txt $(OR_EXPLAIN)
 	@$(UV) -r requirements/dev.txt 2>/dev/null || $(PIP) install --no-deps -r requirements/dev.txt $(OR_EXPLAIN)
 	@$(INSTALL_CHECKOUT)
 	@touch $(VENV)/.serves $@
+endif

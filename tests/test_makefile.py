@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
+from tests.acceptance.conftest import ROOT, wait_until
+from tests.marks import slow_except
 from tests.programs import run_program
 
 
@@ -28,18 +29,65 @@ def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run_program(["make", *arguments], folder)
 
 
-def test_an_environment_without_its_python_is_created_again(clone: Path) -> None:
+def add_definitions(folder: Path) -> None:
+    """Add the files that say what the environment needs."""
     for name in (
         "pyproject.toml",
         "requirements/runtime.txt",
         "requirements/build.txt",
         "mockserver/__init__.py",
     ):
-        (clone / name).parent.mkdir(exist_ok=True)
-        (clone / name).touch()
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
+def test_an_environment_without_its_python_is_created_again(clone: Path) -> None:
+    add_definitions(clone)
     done = run_make(clone, "--dry-run", "serve")
     assert "-m venv --clear .venv" in done.stdout, done.stderr
     assert "installing what the server needs into .venv" in done.stdout
+
+
+#: An interpreter that records what it is to do, and creates an environment when it is allowed to.
+FAKE_PYTHON = """\
+#!/bin/sh
+case "$1 $2" in
+    "-c "*runs*) echo runs ;;
+    "-c "*) echo True ;;
+    "-m venv")
+        echo created >> log
+        mkdir -p .venv/bin
+        cp "$0" .venv/bin/python
+        until test -e go; do sleep 0.1; done ;;
+    "-m mockserver") echo serving ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("variable", slow_except({"FLOCK="}, ["FLOCK=", "SET="]))
+def test_two_makes_set_up_the_environment_once(variable: str, clone: Path) -> None:
+    if variable != "FLOCK=" and shutil.which("flock") is None:
+        pytest.skip("flock is not installed")
+    shutil.rmtree(clone / ".venv")
+    add_definitions(clone)
+    (clone / "python").write_text(FAKE_PYTHON)
+    (clone / "python").chmod(0o755)
+
+    def start() -> subprocess.Popen[str]:
+        command = ["make", "serve", "PYTHON=./python", variable]
+        return subprocess.Popen(
+            command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    with start() as first:
+        wait_until((clone / "log").exists, "the first environment")
+        with start() as second:
+            assert second.stdout is not None
+            assert second.stdout.readline().startswith("waiting for another make that sets up .venv")
+            (clone / "go").touch()
+            assert second.communicate(timeout=60)[0] == "serving\n"
+        assert first.communicate(timeout=60)[0].endswith("\nserving\n")
+    assert (clone / "log").read_text() == "created\n"
 
 
 def test_an_unusable_interpreter_is_refused_with_the_command_to_run_instead(clone: Path) -> None:

@@ -232,7 +232,7 @@ def environment_python(name: str) -> Path:
     """The interpreter of a client environment; skips the test if it is not built."""
     python = ENVIRONMENTS / name / "bin" / "python"
     if not python.exists():
-        pytest.skip(f".environments/{name} is missing: `make test` builds it")
+        pytest.skip(f".environments/{name} is missing: `make environments` builds it")
     return python
 
 

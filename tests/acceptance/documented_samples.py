@@ -47,7 +47,9 @@ def write_program(text: str, language: str, folder: Path) -> Sequence[str | Path
         command = [require_program("node"), file]
         packages = ENVIRONMENTS / "node" / "node_modules"
         if not packages.is_dir():
-            pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
+            pytest.skip(
+                "there is no .environments/node: `make environments` builds it where npm is installed"
+            )
         if not (folder / "node_modules").exists():
             (folder / "node_modules").symlink_to(packages)
     else:

@@ -75,7 +75,7 @@ def test_openai_python(name: str, start_server: StartServer, tmp_path: Path) -> 
 def test_openai_node(start_server: StartServer, tmp_path: Path) -> None:
     packages = ENVIRONMENTS / "node" / "node_modules"
     if not packages.is_dir():
-        pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
+        pytest.skip("there is no .environments/node: `make environments` builds it where npm is installed")
     (tmp_path / "node_modules").symlink_to(packages)
     (tmp_path / "chat.mjs").write_text((CLIENTS_FOLDER / "chat_node.mjs").read_text())
     assert run_client([require_program("node"), "chat.mjs"], start_server, tmp_path) == [

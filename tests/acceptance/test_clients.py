@@ -124,7 +124,9 @@ def client_command(client: Client, folder: Path) -> list[str | Path]:
         )
         return [python, "-m", f"tests.acceptance.clients.{driver.stem}"]
     if not binaries_folder(client).parent.is_dir():
-        pytest.skip(f"there is no .environments/{client.environment}: `make test` builds it where npm is")
+        pytest.skip(
+            f"there is no .environments/{client.environment}: `make environments` builds it where npm is"
+        )
     for file in (driver, CLIENTS_FOLDER / "driving.mjs", CLIENTS_FOLDER / "prompts.json"):
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "node_modules").symlink_to(binaries_folder(client).parent)

@@ -67,7 +67,7 @@ def measure(client: str, folder: Path) -> dict[str, list[Any]]:
     if client.startswith("openai-node"):
         modules = ENVIRONMENTS / environment / "node_modules"
         if not modules.is_dir():
-            pytest.skip(f"there is no .environments/{environment}: `make test` builds it")
+            pytest.skip(f"there is no .environments/{environment}: `make environments` builds it")
         (folder / "node_modules").symlink_to(modules)
         (folder / "conduct.mjs").write_bytes((CLIENTS_FOLDER / "conduct.mjs").read_bytes())
         command = [require_program("node"), "conduct.mjs"]

@@ -79,7 +79,7 @@ def client_command(language: str, folder: Path) -> list[str | Path]:
         return [environment_python("openai-newest"), "-c", PYTHON_CLIENT]
     packages = ENVIRONMENTS / "node" / "node_modules"
     if not packages.is_dir():
-        pytest.skip("there is no .environments/node: `make test` builds it where npm is")
+        pytest.skip("there is no .environments/node: `make environments` builds it where npm is")
     (folder / "node_modules").symlink_to(packages)
     (folder / "client.mjs").write_text(NODE_CLIENT)
     return [require_program("node"), folder / "client.mjs"]

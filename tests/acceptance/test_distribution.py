@@ -92,7 +92,7 @@ def test_the_metadata_describes_the_package(wheel: Path) -> None:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of a fresh virtual environment with the wheel, created without a network."""
     if not WHEELHOUSE.is_dir():
-        pytest.skip("there is no .environments/wheelhouse: `make test` builds it")
+        pytest.skip("there is no .environments/wheelhouse: `make environments` builds it")
     folder = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(folder, symlinks=True)
     pip = (sys.executable, "-m", "pip", "--python", folder)

@@ -70,7 +70,7 @@ def measure(client: str, server: MockServer, folder: Path) -> dict[str, list[Any
     if client == "openai-node":
         modules = ENVIRONMENTS / "node" / "node_modules"
         if not modules.is_dir():
-            pytest.skip("there is no .environments/node: `make test` builds it")
+            pytest.skip("there is no .environments/node: `make environments` builds it")
         (folder / "node_modules").symlink_to(modules)
         (folder / "faults.mjs").write_bytes((CLIENTS_FOLDER / "faults.mjs").read_bytes())
     cases = fault_cases()

@@ -68,7 +68,7 @@ def runner_temp(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runner's temporary folder after the installation."""
     require_program("bash")
     if not (ENVIRONMENTS / "wheelhouse").is_dir():
-        pytest.skip("there is no .environments/wheelhouse: `make test` builds it")
+        pytest.skip("there is no .environments/wheelhouse: `make environments` builds it")
     temp = tmp_path_factory.mktemp("runner")
     done = run_step("Install the mock server", temp, temp, {"requirement": str(wheel)})
     assert done.returncode == 0, done.stdout + done.stderr

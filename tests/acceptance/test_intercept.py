@@ -87,7 +87,7 @@ def test_earlier_versions_of_the_sdk(name: str, version: str, tmp_path: Path) ->
 def test_an_earlier_version_of_the_node_sdk(name: str, tmp_path: Path) -> None:
     packages = ENVIRONMENTS / "node-6" / "node_modules"
     if not packages.is_dir():
-        pytest.skip(".environments/node-6 is missing: `make test-all` builds it if npm is installed")
+        pytest.skip(".environments/node-6 is missing: `make environments` builds it if npm is installed")
     (tmp_path / "node_modules").symlink_to(packages)
     done = run_intercepted(write_program(sample_text(name, "node"), "node", tmp_path), tmp_path)
 

@@ -61,7 +61,7 @@ def test_openai_for_python(environment: str, profile: str, start_server: StartSe
 def test_openai_for_node(environment: str, profile: str, start_server: StartServer, tmp_path: Path) -> None:
     modules = ENVIRONMENTS / environment / "node_modules"
     if not modules.is_dir():
-        pytest.skip(f"there is no .environments/{environment}: `make test` builds it where npm is")
+        pytest.skip(f"there is no .environments/{environment}: `make environments` builds it where npm is")
     for name in ("later.mjs", "driving.mjs", "prompts.json"):
         (tmp_path / name).write_bytes((CLIENTS_FOLDER / name).read_bytes())
     (tmp_path / "node_modules").symlink_to(modules)

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 def project(tmp_path: Path) -> Path:
     """A folder in which the package and the test runners are installed."""
     if not MODULES.is_dir():
-        pytest.skip(".environments/npm-package is missing: `make test-all` builds it if npm is installed")
+        pytest.skip(".environments/npm-package is missing: `make environments` builds it if npm is installed")
     folder = tmp_path / "project"
     (folder / "node_modules").mkdir(parents=True)
     for each in MODULES.iterdir():

@@ -40,7 +40,7 @@ def recordings() -> tuple[RecordedCall, ...]:
     """All Responses API replies among the cassettes; skips the test if they are missing."""
     folders = [*(ENVIRONMENTS / "openai-recordings").glob("*/tests/cassettes")]
     if not folders:
-        pytest.skip("there is no .environments/openai-recordings: `make test` builds it")
+        pytest.skip("there is no .environments/openai-recordings: `make environments` builds it")
     return tuple(
         each for path in sorted(folders[0].glob("*.yaml.gz")) for each in _read_cassette(path.name, path)
     )

@@ -212,7 +212,9 @@ LLMPROBE_OPTIONS = ("--json", "--no-bench", "--no-save", "--no-color")
 def test_llmprobe_finds_only_accepted_failures(start_server: StartServer, tmp_path: Path) -> None:
     probe = ENVIRONMENTS / "llmprobe" / "node_modules" / "llmprobe" / "bin" / "dist" / "llmprobe.mjs"
     if not probe.exists():
-        pytest.skip("there is no .environments/llmprobe: `make test` builds it where npm is installed")
+        pytest.skip(
+            "there is no .environments/llmprobe: `make environments` builds it where npm is installed"
+        )
     (tmp_path / "exchanges").mkdir()
     (tmp_path / "exchanges" / "memory.json").write_text(json.dumps(MEMORY_EXCHANGE))
     # With this seed the reply is long enough to be truncated.
@@ -315,7 +317,7 @@ def test_openai_python_creates_streams_and_parses(server: ServerProcess) -> None
 def test_openai_node_creates_streams_and_parses(server: ServerProcess) -> None:
     folder = ENVIRONMENTS / "node"
     if not folder.is_dir():
-        pytest.skip("there is no .environments/node: `make test` builds it where npm is installed")
+        pytest.skip("there is no .environments/node: `make environments` builds it where npm is installed")
     command = [require_program("node"), "--input-type=module", "-e", NODE_PROGRAM, server.base_url]
     assert printed_json(command, folder) == EXPECTED
 

@@ -253,7 +253,9 @@ def test_signals_are_forwarded(number: int, tmp_path: Path) -> None:
 def test_a_vitest_suite(tmp_path: Path) -> None:
     modules = ENVIRONMENTS / "example-node" / "node_modules"
     if not modules.is_dir():
-        pytest.skip(".environments/example-node is missing: `make test` builds it if npm is installed")
+        pytest.skip(
+            ".environments/example-node is missing: `make environments` builds it if npm is installed"
+        )
     folder = tmp_path / "node"
     shutil.copytree(ROOT / "examples" / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
     (folder / "node_modules").symlink_to(modules)

@@ -54,7 +54,7 @@ def parse_with_openai(data: bytes) -> Any:
 def parse_with_eventsource_parser(data: bytes) -> Any:
     folder = ENVIRONMENTS / "ai-sdk"
     if not folder.is_dir():
-        pytest.skip("there is no .environments/ai-sdk: `make test` builds it")
+        pytest.skip("there is no .environments/ai-sdk: `make environments` builds it")
     return _run(
         [require_program("node"), "--input-type=module", "-e", EVENTSOURCE_PARSER_PROGRAM], data, folder
     )

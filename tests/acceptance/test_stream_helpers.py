@@ -30,7 +30,7 @@ def client_command(name: str, folder: Path) -> list[str | Path]:
         return [environment_python(name), CLIENTS_FOLDER / "helper_python.py"]
     modules = ENVIRONMENTS / name / "node_modules"
     if not modules.is_dir():
-        pytest.skip(f"there is no .environments/{name}: `make test` builds it where npm is")
+        pytest.skip(f"there is no .environments/{name}: `make environments` builds it where npm is")
     (folder / "node_modules").symlink_to(modules)
     driver = folder / "helper_node.mjs"
     driver.write_bytes((CLIENTS_FOLDER / driver.name).read_bytes())

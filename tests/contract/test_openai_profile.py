@@ -63,7 +63,7 @@ def test_the_final_response_has_no_errors(name: str) -> None:
 def test_the_streams_validate_with_the_sdk() -> None:
     python = ENVIRONMENTS / "openai-newest" / "bin" / "python"
     if not python.exists():
-        pytest.skip("there is no .environments/openai-newest: `make test` builds it")
+        pytest.skip("there is no .environments/openai-newest: `make environments` builds it")
     lines = b"\n".join(json.dumps(event) for events in STREAMS.values() for event in events)
     ran = subprocess.run([python, "-c", VALIDATE_WITH_SDK], input=lines, capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr.decode()[-2000:]

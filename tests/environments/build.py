@@ -11,11 +11,13 @@ Each folder beside this script is one client environment, named like the folder 
 `.environments/wheelhouse` holds the wheels of `requirements/pytest.txt` and `requirements/build.txt`, from which a test
 builds and installs the package without a network.
 Everything is built once and again only when its lock or its tool has changed.
-`make test` builds the environments of two SDKs, `make test-all` all of them; `make lock` refreshes the locks.
+`make environments` and `make test-all` build all of them, `make test` those that the default suite needs most:
+`openai-newest`, `node` and `downstream`. `make lock` refreshes the locks.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -24,6 +26,7 @@ import tarfile
 import venv
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -179,13 +182,26 @@ def build_if_outdated(environment: Environment) -> str | None:
     return None
 
 
+@contextmanager
+def building() -> Iterator[None]:
+    """Let no other process build meanwhile: two would build in the same folders."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another process that builds {ENVIRONMENTS.name}", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def main(names: Collection[str]) -> int:
     """Build the named environments, or all of them, if they are missing or outdated; return the exit status."""
     chosen = [each for each in defined_environments() if not names or each.name in names]
     if unknown := set(names) - {each.name for each in chosen}:
         print(f"error: no such environment: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with building(), ThreadPoolExecutor(max_workers=3) as pool:
         failures = [failure for failure in pool.map(build_if_outdated, chosen) if failure]
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
