@@ -95,7 +95,7 @@ EXIT_STATUSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "fuzz": {
             "0": "no failing case",
             "1": "a failing case",
-            "2": "the command could not be run",
+            "2": "the command could not be run, or the case to replay was not played",
             "130": "interrupted",
         },
         "health": {"0": "the server is ready", "1": "it is not", "2": _UNUSABLE},

@@ -125,7 +125,7 @@ def _run_fuzz(command: Sequence[str], options: dict[str, Any]) -> int:
 def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     from mockserver.testing.fuzzing.case_descriptions import describe_case
     from mockserver.testing.fuzzing.diagnosis import CauseFinder
-    from mockserver.testing.fuzzing.outcomes import check_outcome
+    from mockserver.testing.fuzzing.outcomes import check_outcome, played_plan
     from mockserver.testing.fuzzing.saved_cases import load_case
     from mockserver.testing.fuzzing.search import FailingCase
 
@@ -133,11 +133,16 @@ def _replay_case(runner: CommandRunner, options: dict[str, Any]) -> int:
     conduct_counts: Counter[str] = Counter()
     for _ in range(case.runs):
         outcome = runner(case.plan)
-        failure = check_outcome(case.plan, outcome)
+        failure, played = check_outcome(case.plan, outcome), played_plan(case.plan, outcome)
         if failure is not None:
-            diagnosis = CauseFinder().find(FailingCase(case.plan, outcome, failure), runner)
+            diagnosis = CauseFinder().find(FailingCase(played, outcome, failure), runner)
             _print_failing_case(diagnosis, runner, options)
             return 1
+        if played.stream is not case.plan.stream:
+            forms = ("a stream", "a whole reply") if case.plan.stream else ("a whole reply", "a stream")
+            raise ConfigurationError(
+                f"case {case.plan.id} is {forms[0]}, but the client requested {forms[1]}, so it was not played"
+            )
         conduct_counts.update({each.rule for _, each in outcome.conduct})
     runs = f", in each of {case.runs} runs" if case.runs > 1 else ""
     print(f"passed: case {case.plan.id}, {outcome.end_reason}{runs}")

@@ -35,7 +35,13 @@ from mockserver.testing.fuzzing.case_plan import CASE_FAULTS, LEGAL_VARIATIONS, 
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, CaseServer
 from mockserver.testing.fuzzing.case_strategies import RequestedFeatures, edge_case_plans, requested_features
 from mockserver.testing.fuzzing.diagnosis import CauseFinder, OutcomeCheck
-from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome, find_conduct_failure
+from mockserver.testing.fuzzing.outcomes import (
+    Failure,
+    Outcome,
+    check_outcome,
+    find_conduct_failure,
+    played_plan,
+)
 from mockserver.testing.fuzzing.search import ClientRunner, FailingCase, Search
 from mockserver.testing.strategies.rendered_replies import RenderContext
 from mockserver.testing.strategies.scripts import script_statuses
@@ -213,7 +219,8 @@ class _ConformanceRun:
         self.failures_by_plan[plan] = self.failures_by_plan.get(plan) or failure
         if failure is not None:
             runner = run_client or self.run_client
-            self._add_failure(FailingCase(plan, outcome, failure), runner, runner.server.context)
+            failing = FailingCase(played_plan(plan, outcome), outcome, failure)
+            self._add_failure(failing, runner, runner.server.context)
         return outcome
 
     def run_cases(self, plans: Sequence[CasePlan]) -> None:

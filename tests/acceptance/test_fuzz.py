@@ -377,7 +377,7 @@ def test_unusable_arguments_exit_with_2(arguments: tuple[str, ...], told: str, t
 
 @pytest.mark.slow
 def test_a_saved_case_is_readable(tmp_path: Path) -> None:
-    command = write_client(tmp_path, "ask()\nsys.exit(1)\n")
+    command = write_client(tmp_path, "ask(stream=True)\nsys.exit(1)\n")
     run_fuzz(tmp_path, "--", *command)
     (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
 
@@ -389,4 +389,18 @@ def test_a_saved_case_is_readable(tmp_path: Path) -> None:
     assert value["shown"][0]["type"] == "response.created"
     replay = partial(run_fuzz, tmp_path, "--replay", str(kept))
     assert replay("--", *command).returncode == 1
-    assert replay("--", *write_client(tmp_path, "ask()\n")).returncode == 0
+    assert replay("--", *write_client(tmp_path, "ask(stream=True)\n")).returncode == 0
+    unplayed = replay("--", *write_client(tmp_path, "ask()\n"))
+    assert unplayed.returncode == 2
+    assert "is a stream, but the client requested a whole reply, so it was not played" in unplayed.stderr
+
+
+def test_a_client_that_requests_no_stream_is_shown_the_whole_reply(tmp_path: Path) -> None:
+    command = write_client(tmp_path, "ask()\nsys.exit(1)\n")
+
+    ran = run_fuzz(tmp_path, "--", *command)
+
+    assert ran.returncode == 1
+    assert "\nThe response:\n" in ran.stdout
+    (kept,) = (tmp_path / ".mockserver" / "cases").glob("*.json")
+    assert json.loads(kept.read_bytes())["plan"]["stream"] is False

@@ -31,7 +31,7 @@ from mockserver.testing.strategies.rendered_replies import (
 from mockserver.testing.strategies.values import JSONObject
 from mockserver.wire import json, sse
 
-__all__ = ["CaseReply", "render_case", "render_payloads"]
+__all__ = ["CaseReply", "in_requested_form", "render_case", "render_payloads"]
 
 #: Seconds between two writes that a client should read separately, and the most for all pauses of a reply.
 PAUSE_SECONDS = 0.02
@@ -109,7 +109,7 @@ def render_case(
     plan: CasePlan, context: RenderContext, request: Mapping[str, Any], response_number: int = 1
 ) -> CaseReply:
     """The reply to a request, streamed if it requests that; ApiError if the case refuses it."""
-    plan = _in_requested_form(plan, request.get("stream") is True)
+    plan = in_requested_form(plan, request.get("stream") is True)
     if plan.fault == "refused":
         status, code, message = REFUSALS[plan.at % len(REFUSALS)]
         raise ApiError(status, code, message)
@@ -124,11 +124,16 @@ def render_case(
     )
 
 
-def _in_requested_form(plan: CasePlan, stream: bool) -> CasePlan:
+def in_requested_form(plan: CasePlan, stream: bool) -> CasePlan:
     """The plan in the requested form; a fault that the form lacks is replaced by the most similar one."""
-    if plan.fault is not None and not CASE_FAULTS[plan.fault][stream]:
-        return replace(plan, stream=stream, fault="cut")
-    return replace(plan, stream=stream)
+    fault = plan.fault
+    if fault is not None and not CASE_FAULTS[fault][stream]:
+        fault = "cut"
+    if stream or not plan.stream:
+        return replace(plan, stream=stream, fault=fault)
+    cut = "events" if plan.cut == "events" else "middle"
+    frames = {"plain": False, "end": "LF", "comments": False, "unknown_event": False}
+    return replace(plan, stream=False, fault=fault, cut=cut, **frames)  # type: ignore[arg-type]
 
 
 def _case_script(plan: CasePlan) -> Script:

@@ -10,11 +10,12 @@ from mockserver.contract.formatting import finding_lines, redact_finding
 from mockserver.contract.rules import load_conduct_rules, load_rules
 from mockserver.server.verdicts import violation_line
 from mockserver.testing.fuzzing.case_plan import CasePlan
+from mockserver.testing.fuzzing.case_replies import in_requested_form
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY, ReceivedRequest
 from mockserver.wire.redaction import find_credentials, redact
 from mockserver.wire.terminal import escape_unprintable
 
-__all__ = ["Failure", "Outcome", "check_outcome", "find_conduct_failure"]
+__all__ = ["Failure", "Outcome", "check_outcome", "find_conduct_failure", "played_plan"]
 
 #: Most characters of a text that a message shows.
 _MAX_TEXT_CHARACTERS = 200
@@ -57,6 +58,12 @@ class Failure:
 def check_outcome(plan: CasePlan, outcome: Outcome) -> Failure | None:
     """The failure that an outcome shows; None if it is correct."""
     return next(filter(None, (check(plan, outcome) for check in _CHECKS)), None)
+
+
+def played_plan(plan: CasePlan, outcome: Outcome) -> CasePlan:
+    """The plan in the form that the client requested: it may always or never request a stream."""
+    body = next((each.json_body for each in outcome.requests if isinstance(each.json_body, dict)), None)
+    return plan if body is None else in_requested_form(plan, body.get("stream") is True)
 
 
 def _check_request_sent(_: CasePlan, outcome: Outcome) -> Failure | None:

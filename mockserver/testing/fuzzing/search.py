@@ -28,7 +28,7 @@ from mockserver.testing.fuzzing.case_strategies import (
     edge_case_plans,
     requested_features,
 )
-from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome
+from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome, played_plan
 
 __all__ = ["ClientRunner", "FailingCase", "Search"]
 
@@ -151,7 +151,7 @@ class Search:
         if failure is None:
             return None
         limit = None if outcome.finished else self.hang_limit
-        return FailingCase(plan, outcome, failure, self.cases_run, time_limit=limit)
+        return FailingCase(played_plan(plan, outcome), outcome, failure, self.cases_run, time_limit=limit)
 
     @property
     def hang_limit(self) -> float:
