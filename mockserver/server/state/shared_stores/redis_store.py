@@ -22,11 +22,12 @@ cost several times what our own part of it does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from math import ceil
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError, optional_packages
 from mockserver.server.state.shared_stores.documents import (
@@ -175,6 +176,16 @@ _USAGE_SECONDS = b"3600"
 _Command: TypeAlias = tuple[bytes, ...]
 
 
+class _Request(NamedTuple):
+    """A command that waits for the next round trip."""
+
+    session: str | None
+    """None: it belongs to no session."""
+    command: Callable[[bytes], _Command]
+    """Makes the command in a generation of the session."""
+    future: asyncio.Future[Any]
+
+
 class RedisStore:
     """A store in Redis."""
 
@@ -188,7 +199,7 @@ class RedisStore:
         self._has_checked_schema = False
         self._retry_at = 0.0
         self._last_failure = ""
-        self._waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]] = []
+        self._waiting: list[_Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._generations: dict[str, bytes] = {}
         """Of the sessions that were cleared."""
@@ -205,13 +216,13 @@ class RedisStore:
             key = _key(record.session, generation, b"response", record.id)
             return b"SET", key, document, b"EX", seconds
 
-        await self._run_in_session(record.session, set_record)
+        await self._run(record.session, set_record)
 
     async def get(self, session: str, response_id: str) -> ResponseRecord | None:
         def get(generation: bytes) -> _Command:
             return b"GET", _key(session, generation, b"response", response_id)
 
-        document = await self._run_in_session(session, get)
+        document = await self._run(session, get)
         return None if document is None else read_record(document)
 
     async def get_chain(self, last: ResponseRecord) -> list[ResponseRecord]:
@@ -219,7 +230,7 @@ class RedisStore:
         prefix = _key(last.session, self._generation(last.session), b"response", "")
         while (parent_id := chain[-1].parent_id) is not None:
             command = (b"EVAL", _FOLLOW_PARENTS, b"0", prefix, parent_id.encode(), _TURNS_AT_ONCE)
-            (documents,) = await self._run(command)
+            documents = await self._run_alone(command)
             if not documents:
                 break
             chain += map(read_record, documents)
@@ -261,7 +272,7 @@ class RedisStore:
             keys = _conversation_keys(session, generation, conversation_id)
             return (b"EVAL", _READ_CONVERSATION, b"0", *keys) if with_items else (b"GET", keys[0])
 
-        reply = await self._run_in_session(session, read)
+        reply = await self._run(session, read)
         document, items = reply if with_items else (reply, ())
         return None if document is None else (document, read_conversation(document, items))
 
@@ -289,19 +300,19 @@ class RedisStore:
             keys = _conversation_keys(conversation.session, generation, conversation.id)
             return b"EVAL", _CHANGE_CONVERSATION, b"0", *keys, *documents
 
-        return bool(await self._run_in_session(conversation.session, set_if_unchanged))
+        return bool(await self._run(conversation.session, set_if_unchanged))
 
     async def delete_conversation(self, session: str, conversation_id: str) -> bool:
         def delete(generation: bytes) -> _Command:
             return b"DEL", *_conversation_keys(session, generation, conversation_id)
 
-        return bool(await self._run_in_session(session, delete))
+        return bool(await self._run(session, delete))
 
     async def count(self, session: str, name: bytes) -> int:
         def count(generation: bytes) -> _Command:
             return b"EVAL", _COUNT, b"0", _key(session, generation, b"count", name.hex()), _COUNT_SECONDS
 
-        return int(await self._run_in_session(session, count)) - 1
+        return int(await self._run(session, count)) - 1
 
     async def admit(
         self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int, now: float
@@ -321,7 +332,7 @@ class RedisStore:
             usage = _key(session, generation, b"usage", f"{name.hex()}:")
             return b"EVAL", _ADMIT, b"0", usage, repr(now).encode(), b"%d" % tokens, _USAGE_SECONDS, *limits
 
-        index = int(await self._run_in_session(session, admit))
+        index = int(await self._run(session, admit))
         return None if index < 0 else index
 
     async def take(self, session: str, counts: Sequence[tuple[bytes, int]]) -> int | None:
@@ -331,7 +342,7 @@ class RedisStore:
             prefix = _key(session, generation, b"taken", "")
             return b"EVAL", _TAKE, b"0", prefix, _TAKEN_SECONDS, *limits
 
-        index = int(await self._run_in_session(session, take))
+        index = int(await self._run(session, take))
         return None if index < 0 else index
 
     async def taken(self, session: str, names: Sequence[bytes]) -> list[int]:
@@ -341,7 +352,7 @@ class RedisStore:
         def get(generation: bytes) -> _Command:
             return b"MGET", *(_key(session, generation, b"taken", name.hex()) for name in names)
 
-        return [int(count or 0) for count in await self._run_in_session(session, get)]
+        return [int(count or 0) for count in await self._run(session, get)]
 
     async def add_tokens(self, session: str, name: bytes, quotas: Sequence[Quota], tokens: int) -> None:
         times = [b"%d" % seconds for seconds in sorted({quota.seconds for quota in quotas})]
@@ -350,14 +361,14 @@ class RedisStore:
             usage = _key(session, generation, b"usage", f"{name.hex()}:")
             return b"EVAL", _ADD_TOKENS, b"0", usage, b"%d" % tokens, *times
 
-        await self._run_in_session(session, add)
+        await self._run(session, add)
 
     async def clear(self, session: str) -> None:
-        (generation,) = await self._run((b"INCR", _generation_key(session)))
+        generation = await self._run_alone((b"INCR", _generation_key(session)))
         self._generations[session] = b"%d" % generation
 
     async def ready(self) -> None:
-        await self._run((b"PING",))
+        await self._run_alone((b"PING",))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -374,28 +385,26 @@ class RedisStore:
         def delete(generation: bytes) -> _Command:
             return b"DEL", _key(session, generation, kind, object_id)
 
-        return bool(await self._run_in_session(session, delete))
+        return bool(await self._run(session, delete))
 
-    async def _run_in_session(self, session: str, command: Callable[[bytes], _Command]) -> Any:
-        """The reply to a command in the session's generation; run again if another server has cleared it."""
-        while True:
-            generation = self._generation(session)
-            reply, current = await self._run(command(generation), (b"GET", _generation_key(session)))
-            if (current or b"0") == generation:
-                return reply
-            self._generations[session] = current or b"0"
+    def _generation(self, session: str | None) -> bytes:
+        return b"0" if session is None else self._generations.get(session, b"0")
 
-    def _generation(self, session: str) -> bytes:
-        return self._generations.get(session, b"0")
+    def _run_alone(self, command: _Command) -> asyncio.Future[Any]:
+        """The reply to a command that belongs to no session."""
+        return self._run(None, lambda _: command)
 
-    async def _run(self, *commands: _Command) -> list[Any]:
-        """The replies to commands, in one round trip with those that other requests run now."""
+    def _run(self, session: str | None, command: Callable[[bytes], _Command]) -> asyncio.Future[Any]:
+        """The reply to a command in the session's generation, in a round trip with those that other requests run now.
+
+        It is run again if another server has cleared the session.
+        """
         loop = asyncio.get_running_loop()
         if not self._waiting and len(self._tasks) < _MAX_BATCHES:
             loop.call_soon(self._send_waiting)
-        future: asyncio.Future[list[Any]] = loop.create_future()
-        self._waiting.append((commands, future))
-        return await future
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append(_Request(session, command, future))
+        return future
 
     def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -409,31 +418,31 @@ class RedisStore:
         self._tasks.discard(task)
         self._send_waiting()
 
-    async def _send(self, waiting: list[tuple[tuple[_Command, ...], asyncio.Future[list[Any]]]]) -> None:
+    async def _send(self, waiting: list[_Request]) -> None:
         reason = "the connection is closed"
         try:
-            keys, others = _separate_gets(command for commands, _ in waiting for command in commands)
-            if keys:
-                others.append((b"MGET", *keys))
+            generations = {session: self._generation(session) for session, _, _ in waiting}
+            sessions = [each for each in generations if each is not None]
+            commands = [command(generations[session]) for session, command, _ in waiting]
             async with self._connected() as connection:
-                replies = await _exchange(connection, others)
+                replies, current = await _run_batch(connection, commands, sessions)
                 if any(isinstance(each, ReadOnlyError) for each in replies):
                     # It became a replica: its name may lead to another server by now.
                     await connection.disconnect()
                     await self._disconnect_idle()
-            values = _values_by_key(keys, replies.pop()) if keys else {}
-            following = iter(replies)
-            for commands, future in waiting:
-                _settle(
-                    future,
-                    [values[command[1]] if command[0] == b"GET" else next(following) for command in commands],
-                )
+            stale = {session for session, each in current.items() if each != generations[session]}
+            self._generations.update((session, current[session]) for session in stale)
+            for request, reply in zip(waiting, replies, strict=True):
+                if request.session in stale:
+                    self._waiting.append(request)  # the end of this batch sends it
+                else:
+                    _settle(request.future, reply)
         except StoreUnavailable as error:
             reason = error.reason
         finally:
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(StoreUnavailable(reason))
+            for request in waiting:
+                if not request.future.done() and request not in self._waiting:
+                    request.future.set_exception(StoreUnavailable(reason))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AbstractConnection]:
@@ -514,48 +523,61 @@ def _encode_command(command: _Command) -> bytes:
     return b"*%d\r\n%b" % (len(command), b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in command]))
 
 
-def _separate_gets(commands: Iterable[_Command]) -> tuple[list[bytes], list[_Command]]:
-    """The keys that are read, each once, and all other commands.
+async def _run_batch(
+    connection: AbstractConnection, commands: Sequence[_Command], sessions: Sequence[str]
+) -> tuple[list[Any], dict[str, bytes]]:
+    """The replies to commands, errors among them, and the generations of sessions after the commands.
 
     One MGET, after the others, replaces all GETs: most of what a command costs is its way through the client.
     """
-    keys: dict[bytes, None] = {}
+    keys = dict.fromkeys(map(_generation_key, sessions))
     others = []
     for command in commands:
         if command[0] == b"GET":
             keys[command[1]] = None
         else:
             others.append(command)
-    return [*keys], others
+    values: dict[bytes, Any] = {}
+    if keys:
+        *replies, found = await _exchange(connection, [*others, (b"MGET", *keys)])
+        if isinstance(found, ResponseError):
+            raise found
+        values = dict(zip(keys, found, strict=True))
+    else:
+        replies = await _exchange(connection, others)
+    following = iter(replies)
+    return (
+        [values[command[1]] if command[0] == b"GET" else next(following) for command in commands],
+        {session: values[_generation_key(session)] or b"0" for session in sessions},
+    )
 
 
-def _values_by_key(keys: Sequence[bytes], reply: Any) -> dict[bytes, Any]:
-    """What an MGET read; an error for each key if it failed."""
-    values = [reply] * len(keys) if isinstance(reply, Exception) else reply
-    return dict(zip(keys, values, strict=True))
-
-
-def _settle(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
-    """Give a request its replies, or StoreUnavailable if one of them is an error."""
+def _settle(future: asyncio.Future[Any], reply: Any) -> None:
+    """Give a request its reply, or StoreUnavailable if that is an error."""
     if future.done():  # its request has ended
         return
-    for each in replies:
-        if isinstance(each, Exception):
-            future.set_exception(StoreUnavailable(str(each)))
-            return
-    future.set_result(replies)
+    if isinstance(reply, Exception):
+        future.set_exception(StoreUnavailable(str(reply)))
+    else:
+        future.set_result(reply)
 
 
 def _number_or_empty(number: int | None) -> bytes:
     return b"" if number is None else b"%d" % number
 
 
+@lru_cache(maxsize=1024)
 def _generation_key(session: str) -> bytes:
     return b"mockserver:%b:generation" % session.encode()
 
 
 def _key(session: str, generation: bytes, kind: bytes, object_id: str) -> bytes:
-    return b"mockserver:%b:%b:%b:%b" % (session.encode(), generation, kind, object_id.encode())
+    return _key_prefix(session, generation, kind) + object_id.encode()
+
+
+@lru_cache(maxsize=1024)
+def _key_prefix(session: str, generation: bytes, kind: bytes) -> bytes:
+    return b"mockserver:%b:%b:%b:" % (session.encode(), generation, kind)
 
 
 def _conversation_keys(session: str, generation: bytes, conversation_id: str) -> tuple[bytes, bytes]:
