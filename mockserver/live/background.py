@@ -24,12 +24,8 @@ class BackgroundWorker:
         self._thread: threading.Thread | None = None
         self._is_closing = False
         self._pending_count = 0
-        self._pending_bytes = 0
-
-    @property
-    def pending_count(self) -> int:
         """Tasks that are not finished, the running one included."""
-        return self._pending_count
+        self._pending_bytes = 0
 
     @property
     def pending_bytes(self) -> int:

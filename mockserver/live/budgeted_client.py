@@ -95,14 +95,12 @@ class BudgetedClient:
         budget: Budget,
         rate: float = 0.0,
         retry_waits: tuple[float, ...] = RETRY_WAITS,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`rate` is the maximum number of requests per second; 0: no limit."""
         self._client = client
         self.budget = budget
         self._request_interval = 1 / rate if rate else 0.0
         self._retry_waits = retry_waits
-        self._sleep = sleep
         self._next_request_at = 0.0
         self._prefetched: Interaction | None = None
         self.has_reply = False
@@ -142,14 +140,14 @@ class BudgetedClient:
     def _wait_for_rate(self) -> None:
         now = time.monotonic()
         if now < self._next_request_at:
-            self._sleep(self._next_request_at - now)
+            time.sleep(self._next_request_at - now)
         self._next_request_at = max(now, self._next_request_at) + self._request_interval
 
     def _wait_before_retry(self, interaction: Interaction, wait: float) -> None:
         retry_after = _retry_after(interaction)
         if retry_after is not None and retry_after > _MAX_RETRY_AFTER:
             raise RateLimited(f"the service asks to retry after {retry_after:.0f} s")
-        self._sleep(wait if retry_after is None else retry_after)
+        time.sleep(wait if retry_after is None else retry_after)
 
 
 def is_rate_limited(interaction: Interaction) -> bool:

@@ -86,13 +86,13 @@ class ConnectionOptions:
         user = f"{unquote(proxy.username)}:{self.proxy_password}"
         return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
 
-    def hint(self, reason: str, environment: Mapping[str, str] = os.environ) -> str:
+    def hint(self, reason: str) -> str:
         """What may help if a connection fails for that reason, as `; …`, or ""."""
         if "CERTIFICATE_VERIFY_FAILED" in reason or "certificate verify failed" in reason:
             return "; if a proxy replaces the certificates of this network, name its authority with --ca-file"
         if self.proxy:
             return "; check --proxy"
-        names = proxy_variables(environment)
+        names = proxy_variables(os.environ)
         if not names:
             return ""
         verb = "is set but has" if len(names) == 1 else "are set but have"

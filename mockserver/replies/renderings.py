@@ -17,7 +17,7 @@ from mockserver.profiles import load_profile_document, profile_names
 from mockserver.suggestions import choose_from
 from mockserver.wire import json
 
-__all__ = ["Rendering", "load_rendering", "rendering_names"]
+__all__ = ["Rendering", "load_rendering"]
 
 
 class MemberLayout(NamedTuple):
@@ -68,11 +68,6 @@ class Rendering(NamedTuple):
     def encode_timestamp(self, seconds: int) -> bytes:
         """A `created_at` as JSON."""
         return b"%d.0" % seconds if self.float_timestamps else b"%d" % seconds
-
-
-def rendering_names(profile: str) -> tuple[str, ...]:
-    """The names of a profile's renderings, the default first."""
-    return tuple(load_profile_document(profile)["renderings"])
 
 
 @cache

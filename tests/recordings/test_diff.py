@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mockserver.profiles import load_profile, profile_names
 from mockserver.recordings.diff.changes import CHANGE_KINDS, Change, ChangeSeverity
 from mockserver.recordings.diff.formats import changes_json, changes_text, reaches_severity
 from mockserver.recordings.diff.profiles import profile_changes
-from mockserver.recordings.diff.recordings import pair_recordings, recording_changes
+from mockserver.recordings.diff.recordings import changes_in_pairs, pair_recordings
 from mockserver.recordings.diff.verification_reports import report_changes
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.testing.strategies.framing import encode_events
@@ -330,6 +330,10 @@ DRIFTS: tuple[tuple[str, Callable[[EditableReply], object], str, str], ...] = (
         "x-request-id",
     ),
 )
+
+
+def recording_changes(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Change]:
+    return changes_in_pairs(pair_recordings(before, after))
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,3 @@ def _output_key(item: Mapping[str, Any]) -> tuple[str, str] | None:
         return "call", str(item.get("call_id"))
     text = item_text(item) if item.get("role") == "assistant" else ""
     return ("text", text) if text else None
-
-
-def _common_items(earlier: Turn, later: Turn) -> int:
-    pairs = zip(earlier.canonical_input, later.canonical_input, strict=False)
-    return sum(one == other for one, other in pairs)

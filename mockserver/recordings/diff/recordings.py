@@ -23,7 +23,6 @@ __all__ = [
     "pair_recordings",
     "pair_recordings_in_order",
     "recorded_reply",
-    "recording_changes",
     "recording_profile",
     "summarize_recording",
     "without_chance_changes",
@@ -39,13 +38,8 @@ _UNKNOWN_ID = "[unknown id]"
 _OUTPUT = "[output]"
 
 
-def recording_changes(before: Sequence[Exchange], after: Sequence[Exchange]) -> list[Change]:
-    """What changed between two sets of recordings; requests of only one side are reported, not compared."""
-    return changes_in_pairs(pair_recordings(before, after))
-
-
 def changes_in_pairs(pairs: Iterable[Pair]) -> list[Change]:
-    """What changed within pairs of recordings."""
+    """What changed within pairs of recordings; one that only one side has is reported, not compared."""
     changes: list[Change] = []
     summaries: list[tuple[StructuralSummary, StructuralSummary]] = []
     for old, new in pairs:
