@@ -431,8 +431,6 @@ def _controls(plan: CasePlan) -> Iterator[Control]:
     yield from _item_controls(plan)
     yield from _text_controls()
     yield from _feature_controls(plan, tuple(name for name in WIRE_FEATURES if name not in _ITEM_FEATURES))
-    if plan.stream and plan.cut == "events":
-        yield _control("cut", _ONE_EVENT_PER_READ, lambda plan: replace(plan, cut="apart"))
 
 
 def _chunking_controls(plan: CasePlan) -> Iterator[Control]:
@@ -443,13 +441,14 @@ def _chunking_controls(plan: CasePlan) -> Iterator[Control]:
     if plan.cut == "middle":
         cause = "each read is decoded by itself: a character that is split over two reads is lost"
         yield _control("cut script", cause, _ascii_only)
-    if plan.cut in _CHUNKING_CAUSES:
+    if plan.cut != "apart":
         # Without pauses it depends on the moment of a read how many events it finds.
         yield _control("cut", _CHUNKING_CAUSES[plan.cut], lambda plan: replace(plan, cut="apart"))
 
 
 _ONE_EVENT_PER_READ = "one read is taken for one event: it may contain several"
 _CHUNKING_CAUSES = {
+    "events": _ONE_EVENT_PER_READ,
     "whole": _ONE_EVENT_PER_READ,
     "lines": "one read is taken for a whole event: it may contain less",
     "blank": "one read is taken for a whole event: its last line break may arrive later",
