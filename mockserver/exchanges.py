@@ -58,7 +58,7 @@ __all__ = [
     "redact_problems",
 ]
 
-_INVALID_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+")
+_INVALID_NAME_CHARACTERS = r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+"
 _MAX_NAME_LENGTH = 100
 
 
@@ -223,7 +223,7 @@ def _with_generated_name(exchange: Exchange) -> Exchange:
     """Name an exchange after its file: `weather.json` holds "weather", or "weather-1", "weather-2"."""
     if exchange.name:
         return exchange
-    stem = _INVALID_NAME_CHARACTERS.sub("-", Path(exchange.file).stem).lstrip("._-") or "exchange"
+    stem = re.sub(_INVALID_NAME_CHARACTERS, "-", Path(exchange.file).stem).lstrip("._-") or "exchange"
     number = f"-{int(exchange.pointer[1:]) + 1}" if exchange.pointer else ""
     name = stem[: _MAX_NAME_LENGTH - len(number)] + number
     return exchange._replace(name=name, has_generated_name=True)

@@ -12,8 +12,7 @@ __all__ = ["choose_from", "did_you_mean", "find_nearest"]
 _MIN_SIMILARITY = 0.65
 #: The most similar names, among which one with the same letters is the nearest.
 _COMPARED_MATCHES = 5
-_DIGITS = re.compile(r"[0-9]+")
-_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+_LEADING_ZEROS = r"(?<![0-9])0+(?=[0-9])"
 #: Longer names are not compared: the time grows with the square of their length.
 _MAX_LENGTH = 100
 #: Names to list after a suggestion: a longer list would hide it.
@@ -73,8 +72,8 @@ def _find_nearest(name: str, known: tuple[str, ...], min_similarity: float) -> s
 
 
 def _plain(name: str) -> str:
-    return "".join(each for each in _LEADING_ZEROS.sub("", name.casefold()) if each.isalnum())
+    return "".join(each for each in re.sub(_LEADING_ZEROS, "", name.casefold()) if each.isalnum())
 
 
 def _numbers(name: str) -> list[str]:
-    return _DIGITS.findall(_LEADING_ZEROS.sub("", name))
+    return re.findall(r"[0-9]+", re.sub(_LEADING_ZEROS, "", name))

@@ -45,7 +45,6 @@ _COMMAND_SUMMARIES = {
     "verify": "Check whether a live endpoint follows the contract.",
 }
 
-_STRAY_NUMBER = re.compile(r"unexpected extra argument \(([0-9]+)\)")
 #: Names that are not options: `mockserver fuzz` sets these variables for the command that it tests.
 _FUZZ_VARIABLES = frozenset({"case", "input", "stream"})
 #: Variables of other programs may begin alike, so only a name with hardly a letter wrong is a typo.
@@ -117,7 +116,7 @@ class _LazyGroup(click.Group):
                 raise click.BadParameter(message, error.ctx, error.param, error.param_hint) from None
             raise
         except click.UsageError as error:
-            number = _STRAY_NUMBER.search(error.message)
+            number = re.search(r"unexpected extra argument \(([0-9]+)\)", error.message)
             if number is None or not _has_port(error.ctx):
                 raise
             raise click.UsageError(f"{error.message}; did you mean --port {number[1]}?", error.ctx) from None

@@ -39,7 +39,7 @@ _MAX_FINDINGS_OF_A_RULE = 500
 #: How the ids of rules about a client's conduct start.
 CONDUCT_FAMILIES = ("RTY-", "ABT-", "CTX-")
 
-_INDEX = re.compile(r"(?<=/)[0-9]+(?=/|$)")
+_INDEX = r"(?<=/)[0-9]+(?=/|$)"
 
 
 class Rule(NamedTuple):
@@ -164,7 +164,7 @@ class FindingLimit:
 
     def admits(self, rule: str, severity: Severity, pointer: str) -> bool:
         """Whether to list another finding; if not, it is counted."""
-        place = (rule, _INDEX.sub("*", pointer))
+        place = (rule, re.sub(_INDEX, "*", pointer))
         counts = self._counts
         if counts[place] < _MAX_FINDINGS_AT_A_PLACE and counts[rule] < _MAX_FINDINGS_OF_A_RULE:
             counts[place] += 1

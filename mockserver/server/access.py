@@ -28,13 +28,13 @@ __all__ = [
 
 #: A scheme's name is case-insensitive (RFC 9110, section 11.1).
 _BEARER = re.compile(rb"(?i:bearer) +([!-~]+) *")
-_BEARER_WITHOUT_KEY = re.compile(rb" *(?i:bearer)? *")
+_BEARER_WITHOUT_KEY = rb" *(?i:bearer)? *"
 #: A `Host` header, with or without a port.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/]*)", re.IGNORECASE)
+_ORIGIN = r"(?i)[a-z][a-z0-9+.-]*://([^/]*)"
 _HOST_PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 #: What browsers send: lower case, no path.
-_ORIGIN_PATTERN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?")
+_ORIGIN_PATTERN = r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 #: Valid headers that are remembered, so that they are not checked again.
 _MAX_REMEMBERED = 1000
@@ -84,7 +84,7 @@ class ApiKeys:
         if authorization in self._verified:
             return
         match = _BEARER.fullmatch(authorization or b"")
-        if match is None and _BEARER_WITHOUT_KEY.fullmatch(authorization or b""):
+        if match is None and re.fullmatch(_BEARER_WITHOUT_KEY, authorization or b""):
             raise find_service_fault("no-api-key").to_api_error(requested=False, error_class=NotAnApiRequest)
         if match is None or not self._is_accepted(match[1]):
             raise find_service_fault(wrong_key_fault).to_api_error(
@@ -174,7 +174,7 @@ class AllowedHosts:
         """Whether pages of an origin may send requests; those of this server may, whose authority is `host`."""
         if self.lists_origin(origin):
             return True
-        match = _ORIGIN.fullmatch(origin.decode("latin-1"))
+        match = re.fullmatch(_ORIGIN, origin.decode("latin-1"))
         if match is not None and match[1].encode("latin-1") == host:
             return True
         name = None if match is None else _hostname(match[1].encode("latin-1"))
@@ -236,7 +236,7 @@ def _parse_origin(text: str) -> str:
     """An origin as browsers send it; ConfigurationError if none sends this one."""
     if text == ANY_ORIGIN:
         return text
-    match = _ORIGIN_PATTERN.fullmatch(text.lower())
+    match = re.fullmatch(_ORIGIN_PATTERN, text.lower())
     if match is None:
         raise ConfigurationError(
             f"the origin {text!a} cannot match: give scheme, host and port, like http://localhost:5173"

@@ -23,7 +23,7 @@ from mockserver.suggestions import choose_from
 __all__ = ["Distribution", "parse_distribution"]
 
 _NUMBER = r"[0-9]{1,6}(?:\.[0-9]{1,3})?"
-_CALL = re.compile(r" *([A-Za-z]+) *\(([^()]*)\) *")
+_CALL = r" *([A-Za-z]+) *\(([^()]*)\) *"
 _PARAMETERS = {
     "constant": ("X",),
     "uniform": ("LOW", "HIGH"),
@@ -79,7 +79,7 @@ def parse_distribution(text: str, source: str) -> Distribution:
     """Parse a distribution; `source` names it in an error. Raises ConfigurationError."""
     if re.fullmatch(_NUMBER, text):
         return Distribution("constant", float(text))
-    match = _CALL.fullmatch(text)
+    match = re.fullmatch(_CALL, text)
     if match is None:
         raise ConfigurationError(
             f"{source}: expected a number or a distribution such as normal(50,8), not {text!r}"

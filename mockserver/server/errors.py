@@ -45,8 +45,8 @@ class ErrorEnvelope(NamedTuple):
 
 
 #: The service's prefix of some messages: "[400] missing_required_parameter: …".
-_CODE_PREFIX = re.compile(r"(?:\[\d+\]|<\d+>) (?P<code>[\w.]+): ")
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CODE_PREFIX = r"(?:\[\d+\]|<\d+>) (?P<code>[\w.]+): "
+_WORD_START = r"(?<=[a-z0-9])(?=[A-Z])"
 
 FLAT_ENVELOPE = ErrorEnvelope("flat")
 BARE_ENVELOPE = ErrorEnvelope("bare")
@@ -127,10 +127,11 @@ def render_error(error: ApiError, request_id: str, profile: Profile | None = Non
 
 def _unified_error(error: ApiError, profile: Profile) -> dict[str, str | None]:
     default_type = "server_error" if error.status >= 500 else "invalid_request"
-    prefix = _CODE_PREFIX.match(error.message)
+    prefix = re.match(_CODE_PREFIX, error.message)
     code = prefix["code"].rpartition(".")[2] if prefix else error.code
     return {
-        "code": error.unified_code or _WORD_START.sub("_", code).replace(".", "_").replace(" ", "_").lower(),
+        "code": error.unified_code
+        or re.sub(_WORD_START, "_", code).replace(".", "_").replace(" ", "_").lower(),
         "message": error.message[prefix.end() :] if prefix else error.message,
         "param": error.param,
         "type": profile.error_types.get(str(error.status), default_type),

@@ -24,15 +24,12 @@ MIN_SECRET_LENGTH = 4
 #: Where credentials are if the value is a text instead of an object.
 _SECRET_TEXT_POINTERS = (("tools", "*", "headers"), ("tools", "headers"))
 #: A string, complete or not, and its colon if it is a name; a bracket; a field of an event; a scalar.
-_TOKEN = re.compile(
-    r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)(?P<close>"?)(?P<colon>\s*:)?|(?P<bracket>[{}\[\]])|(?P<field>^data:)'
-    r"|(?P<scalar>(?:(?<=:)|(?<=:\s))(?:-?[0-9][0-9.eE+-]*|true|false|null)(?=[\s,\]}]|\Z))",
-    re.DOTALL | re.MULTILINE,
+_LEXEME = (
+    r'(?sm)"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)(?P<close>"?)(?P<colon>\s*:)?|(?P<bracket>[{}\[\]])|(?P<field>^data:)'
+    r"|(?P<scalar>(?:(?<=:)|(?<=:\s))(?:-?[0-9][0-9.eE+-]*|true|false|null)(?=[\s,\]}]|\Z))"
 )
 #: The same with the scalars in arrays, which matter to a pointer with a number.
-_TOKEN_OR_ELEMENT = re.compile(
-    _TOKEN.pattern.replace(r"(?:(?<=:)|(?<=:\s))", r"(?<=[\s,:\[])"), re.DOTALL | re.MULTILINE
-)
+_LEXEME_OR_ELEMENT = _LEXEME.replace(r"(?:(?<=:)|(?<=:\s))", r"(?<=[\s,:\[])")
 
 
 class Redactor(Protocol):
@@ -72,7 +69,7 @@ class BodyScan:
 
     def __init__(self, redactor: Redactor, path: Path, nesting: int) -> None:
         self._redactor = redactor
-        self._token_pattern = _TOKEN_OR_ELEMENT if redactor.has_numbers else _TOKEN
+        self._lexeme_pattern = _LEXEME_OR_ELEMENT if redactor.has_numbers else _LEXEME
         self._root = path
         self._nesting = nesting
         self._stack: list[_Frame] = []
@@ -90,7 +87,7 @@ class BodyScan:
     def redact(self, text: str) -> str:
         self._has_secrets = self._redactor.may_have_secrets(text)
         end = 0
-        for token in self._token_pattern.finditer(text):
+        for token in re.finditer(self._lexeme_pattern, text):
             start = token.start()
             if start > end:
                 self._add_gap(text[end:start])

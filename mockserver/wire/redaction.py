@@ -1,7 +1,7 @@
 """Redaction: remove secrets from texts, bodies, values and headers before they are written or printed.
 
 Tables say where credentials are: `_SECRET_POINTERS` and `_URL_POINTERS` for members of bodies,
-`_SECRET_PARAMETER` for URLs, `wire.public_headers` for headers. A project adds its own masks (`wire.masks`).
+`_CREDENTIAL_PARAMETER` for URLs, `wire.public_headers` for headers. A project adds its own masks (`wire.masks`).
 
 Texts and bodies that are printed get `[redacted]`. Bytes that are recorded keep their length, so that chunks
 and offsets stay the same. Names of members are never masked for a short key, which could be an ordinary word.
@@ -59,10 +59,9 @@ _SECRET_POINTERS = (
 _URL_POINTERS = (("tools", "*", "server_url"), ("tools", "server_url"))
 #: Query parameters that hold credentials in any URL: signatures of object stores (OSS, S3, GCS, Azure), and
 #: the usual names of keys and tokens.
-_SECRET_PARAMETER = re.compile(
-    r"x-(?:amz|oss|goog|cos)-.*|(?:oss|aws)?accesskeyid|googleaccessid|signature|sig|sign|policy"
-    r"|(?:[a-z]+[-_])*(?:token|key|apikey|secret|password|passwd|pwd|auth|authorization|credential|code)",
-    re.IGNORECASE,
+_CREDENTIAL_PARAMETER = (
+    r"(?i)x-(?:amz|oss|goog|cos)-.*|(?:oss|aws)?accesskeyid|googleaccessid|signature|sig|sign|policy"
+    r"|(?:[a-z]+[-_])*(?:token|key|apikey|secret|password|passwd|pwd|auth|authorization|credential|code)"
 )
 
 #: The service's keys: `sk-…`, `sk-ws-…`, `sk-sp-…` (error-code page, 2026).
@@ -71,9 +70,9 @@ _KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{4,}")
 _LONG_KEY_PATTERN = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
 
 _AFTER_SCHEME = re.compile(r"(?<=://)[^\s\"'<>`\\]*[^\s\"'<>`\\.,!?)]")
-_PARAMETER = re.compile(r"(?<=[?&#;])([^=&#;?]+)=([^&#;]*)")
+_PARAMETER = r"(?<=[?&#;])([^=&#;?]+)=([^&#;]*)"
 #: A user and password, also in a URL that is cut before the host.
-_USER_INFO = re.compile(r"[^/?#]*@|[^/?#\[:]*:(?![0-9]*(?:[/?#…]|\Z))[^/?#]*")
+_USER_INFO = r"[^/?#]*@|[^/?#\[:]*:(?![0-9]*(?:[/?#…]|\Z))[^/?#]*"
 
 #: The end of a shortened text, as it is and in bytes that are read as Latin-1.
 _ELLIPSES = ("…", "…".encode().decode("latin-1"))
@@ -317,18 +316,20 @@ class _Redactor:
         """A URL without its user and its secret parameters, or without `every` value of its query."""
 
         def cover(match: re.Match[str]) -> str:
-            if match[2] in ("", REDACTED) or not (every or _SECRET_PARAMETER.fullmatch(unquote(match[1]))):
+            if match[2] in ("", REDACTED) or not (
+                every or re.fullmatch(_CREDENTIAL_PARAMETER, unquote(match[1]))
+            ):
                 return match[0]
             if removed is not None:
                 removed.extend((match[2], unquote(match[2])))
             return f"{match[1]}={self.cover(match[2])}"
 
-        if is_absolute and (user := _USER_INFO.match(url)):
+        if is_absolute and (user := re.match(_USER_INFO, url)):
             name = user[0].removesuffix("@")
             if removed is not None and name != REDACTED:
                 removed.extend((name, *name.split(":")))
             url = self.cover(name) + url[len(name) :]
-        return _PARAMETER.sub(cover, url)
+        return re.sub(_PARAMETER, cover, url)
 
     def redact_string(self, text: str, path: Path, removed: list[str] | None, nesting: int = 0) -> str:
         """A string value of a body."""
@@ -397,7 +398,7 @@ class _Redactor:
 
     def _may_split_secret(self, text: str) -> bool:
         """Whether deltas in a body that has no whole secret can be pieces of one, or one of them its start."""
-        delta = _WHOLE_DELTA.search(text)
+        delta = re.search(_WHOLE_DELTA, text)
         if delta is None or self.is_raw or text.count('"delta"') > 1:
             return True
         return self.in_same_length().redact_end(delta[1]) != delta[1]
@@ -415,7 +416,7 @@ class _Redactor:
 
 
 #: A delta that is a text, and then the end of its object or the next name: what follows does not continue it.
-_WHOLE_DELTA = re.compile(r'"delta"\s*:\s*"([^"\\]*)"\s*(?:\}|,\s*"[^"\\]*"\s*:)')
+_WHOLE_DELTA = r'"delta"\s*:\s*"([^"\\]*)"\s*(?:\}|,\s*"[^"\\]*"\s*:)'
 #: Members whose values are words of the API: a reply has them too, and they give nothing away.
 _ENUMERATED_MEMBERS = frozenset({"type", "role", "status"})
 

@@ -35,7 +35,7 @@ DONE_DATA = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
 
 #: A block with the blank lines that end it, or what follows the last blank line.
-_BLOCK = re.compile(rb".+?(?:\n{2,}|(?:\r\n){2,}|\r{2,}|\Z)", re.DOTALL)
+_BLOCK = rb"(?s).+?(?:\n{2,}|(?:\r\n){2,}|\r{2,}|\Z)"
 
 
 class Frame(NamedTuple):
@@ -232,4 +232,4 @@ def decode_frames(body: bytes) -> tuple[Frame, ...]:
 
 def split_blocks(body: bytes) -> tuple[bytes, ...]:
     """The blocks of a whole stream as they were written; together they are the stream."""
-    return tuple(_BLOCK.findall(body))
+    return tuple(re.findall(_BLOCK, body))

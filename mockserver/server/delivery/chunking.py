@@ -20,17 +20,21 @@ from mockserver.server.delivery.steps import Await, Send, Step, Wait
 
 __all__ = ["apply_chunking", "parse_chunking"]
 
-_FIXED_SIZE = re.compile(r"bytes:([0-9]{1,8})")
+_FIXED_SIZE = r"bytes:([0-9]{1,8})"
 _MAX_RANDOM_BYTES = 200
 
 
 @lru_cache(maxsize=256)
 def parse_chunking(text: str) -> str | None:
     """Validate a chunking; None for `event`. Raises ConfigurationError."""
-    match = _FIXED_SIZE.fullmatch(text)
-    if text not in ("event", "coalesced", "random") and not (match and int(match[1]) > 0):
+    if text == "event":
+        return None
+    if text in ("coalesced", "random"):
+        return text
+    match = re.fullmatch(_FIXED_SIZE, text)
+    if not (match and int(match[1]) > 0):
         raise ConfigurationError(f"chunking must be event, coalesced, bytes:N or random, not {text!r}")
-    return None if text == "event" else text
+    return text
 
 
 def apply_chunking(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[Step]:
@@ -60,7 +64,7 @@ def apply_chunking(steps: Iterable[Step], chunking: str, seed: int) -> Iterator[
 def _chunk_sizes(chunking: str, seed: int) -> Iterator[int]:
     if chunking == "coalesced":
         return repeat(sys.maxsize)
-    match = _FIXED_SIZE.fullmatch(chunking)
+    match = re.fullmatch(_FIXED_SIZE, chunking)
     if match:
         return repeat(int(match[1]))
     random = Random(seed)

@@ -27,11 +27,11 @@ __all__ = ["Pace", "apply_pace", "parse_pace", "recorded_steps"]
 #: The longest pause before one piece, in milliseconds: 10 minutes.
 _MAX_PAUSE_MS = 600_000
 _NUMBER = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)"
-_FIXED = re.compile(rf"fixed:{_NUMBER}")
-_MODEL = re.compile(rf"model:{_NUMBER},{_NUMBER}(?:,{_NUMBER})?")
+_FIXED = rf"fixed:{_NUMBER}"
+_MODEL = rf"model:{_NUMBER},{_NUMBER}(?:,{_NUMBER})?"
 _MODEL_MEMBERS = ("ttft", "tps", "jitter")
 #: A comma that separates members, not the arguments of a distribution.
-_MEMBER_COMMA = re.compile(r",(?![^(]*\))")
+_MEMBER_COMMA = r",(?![^(]*\))"
 
 
 class Pace(NamedTuple):
@@ -63,9 +63,9 @@ def parse_pace(text: str) -> Pace | None:
         return None
     if text.startswith("model:") and "=" in text:
         return _parse_model(text)
-    if match := _FIXED.fullmatch(text):
+    if match := re.fullmatch(_FIXED, text):
         pace = Pace(per_event_ms=float(match[1]))
-    elif match := _MODEL.fullmatch(text):
+    elif match := re.fullmatch(_MODEL, text):
         rate, jitter = float(match[2]), float(match[3] or 0)
         if rate <= 0 or jitter > 1:
             raise ConfigurationError(f"pace {text!r}: TPS must be above 0, JITTER from 0 to 1")
@@ -82,7 +82,7 @@ def parse_pace(text: str) -> Pace | None:
 def _parse_model(text: str) -> Pace:
     """Parse `model:ttft=…,tps=…[,jitter=…]`."""
     members: dict[str, Distribution] = {}
-    for member in _MEMBER_COMMA.split(text.removeprefix("model:")):
+    for member in re.split(_MEMBER_COMMA, text.removeprefix("model:")):
         name, equals, value = member.partition("=")
         if not equals:
             raise ConfigurationError(f"pace {text!r}: expected NAME=VALUE, not {member!r}")

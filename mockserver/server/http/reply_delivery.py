@@ -46,7 +46,6 @@ __all__ = [
 ]
 
 JSON_CONTENT_TYPE = (b"content-type", b"application/json")
-_HEX_DIGITS = re.compile("[0-9a-f]{8}")
 #: As recorded on the service's hosts (2026).
 EVENT_STREAM_CONTENT_TYPE = (b"content-type", b"text/event-stream;charset=UTF-8")
 
@@ -196,7 +195,7 @@ async def _send_steps(
 def _pick_for(request_id: str) -> int:
     """A number that follows from the id of a reply; a live endpoint's may have any form."""
     digits = request_id.replace("-", "")[:8]
-    return int(digits, 16) if _HEX_DIGITS.fullmatch(digits) else crc32(request_id.encode())
+    return int(digits, 16) if re.fullmatch("[0-9a-f]{8}", digits) else crc32(request_id.encode())
 
 
 async def _apply_delivery_fault(

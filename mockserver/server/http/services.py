@@ -38,7 +38,7 @@ class Fallback(Protocol):
         """Wait until all that it answered is checked and in the journals, but not for ever."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Services:
     """What all requests to one server share."""
 

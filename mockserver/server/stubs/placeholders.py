@@ -25,7 +25,7 @@ from mockserver.wire import json
 
 __all__ = ["fill_placeholders", "require_known_placeholders"]
 
-_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+_PLACEHOLDER = r"\{\{([^{}]*)\}\}"
 
 #: What each name stands for. Headers are not among them, because they hold keys.
 _VALUES: Mapping[str, Callable[[IncomingRequest], str]] = {
@@ -58,7 +58,7 @@ def fill_placeholders(script: Script, request: IncomingRequest) -> Script:
 def _names(script: Script) -> Iterator[str]:
     for item in script.items:
         for text in _texts(item):
-            yield from (name.strip() for name in _PLACEHOLDER.findall(text))
+            yield from (name.strip() for name in re.findall(_PLACEHOLDER, text))
 
 
 def _texts(item: Item) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _fill_chunks(chunks: tuple[str, ...], values: Mapping[str, str]) -> tuple[st
     """Fill chunks that the user has chosen one by one; else fill the text, and cut it as usual."""
     text = "".join(chunks)
     if chunks != chunk_text(text):
-        filled = (_PLACEHOLDER.sub(lambda found: values[found[1].strip()], each) for each in chunks)
+        filled = (re.sub(_PLACEHOLDER, lambda found: values[found[1].strip()], each) for each in chunks)
         return tuple(each for each in filled if each)
     return chunk_text(_fill_text(text, values))
 
@@ -98,7 +98,7 @@ def _fill_chunks(chunks: tuple[str, ...], values: Mapping[str, str]) -> tuple[st
 def _fill_text(text: str, values: Mapping[str, str]) -> str:
     """Fill a text. In one that is JSON, the values are escaped, so that it stays JSON."""
     is_json = text[:1] in ("{", "[") and json.loads_or_none(text.encode()) is not None
-    return _PLACEHOLDER.sub(lambda found: _escape(values[found[1].strip()], is_json=is_json), text)
+    return re.sub(_PLACEHOLDER, lambda found: _escape(values[found[1].strip()], is_json=is_json), text)
 
 
 def _escape(value: str, *, is_json: bool) -> str:

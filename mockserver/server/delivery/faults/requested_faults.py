@@ -27,9 +27,9 @@ __all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_RULE_ID_PATTERN = re.compile(r"[A-Z]{3}-[0-9]{3}")
-_HEADER_VALUE_PATTERN = re.compile(r"[ -+\--~]{0,100}")
-_PROBABILITY_PATTERN = re.compile(r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}|0\.0")
+_RULE_ID = r"[A-Z]{3}-[0-9]{3}"
+_HEADER_VALUE = r"[ -+\--~]{0,100}"
+_PROBABILITY = r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}|0\.0"
 #: The largest number that an option takes: an hour of milliseconds, 64 MiB.
 _MAX_OPTION_VALUE = 1 << 26
 
@@ -68,7 +68,7 @@ class RequestedFault:
 def parse_fault(spec: str) -> RequestedFault:
     """Parse `NAME[,OPTION=VALUE…][:PROBABILITY]`. Raises ConfigurationError."""
     name_and_options, colon, probability = spec.partition(":")
-    if colon and not _PROBABILITY_PATTERN.fullmatch(probability):
+    if colon and not re.fullmatch(_PROBABILITY, probability):
         raise ConfigurationError(f"{spec!r}: a probability is a number from 0 to 1, not {probability!r}")
     name, *pairs = name_and_options.split(",")
     options: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
         return RequestedFault(
             fault, tuple((each, _parse_whole_number(name, each, options[each])) for each in options)
         )
-    if _RULE_ID_PATTERN.fullmatch(name):
+    if re.fullmatch(_RULE_ID, name):
         _require_known_options(name, options, ("pick", "first"))
         return RequestedFault(
             find_rule_fault(name),
@@ -154,7 +154,7 @@ def _retry_headers(name: str, options: Mapping[str, Any]) -> Headers:
         if option in options:
             value = options[option]
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            if not _HEADER_VALUE_PATTERN.fullmatch(text):
+            if not re.fullmatch(_HEADER_VALUE, text):
                 raise ConfigurationError(f"{name}: {option} cannot be {value!r}")
             headers.append((header, text.encode()))
     return tuple(headers)
