@@ -17,17 +17,24 @@ def run_program(
     env: Mapping[str, str] | None = None,
     timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program without input in a folder; return its status and output. `timeout` is in seconds."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=timeout,
-        check=False,
-    )
+    """Run a program without input in a folder; return its status and output. `timeout` is in seconds.
+
+    AssertionError, with the output so far, if it takes longer.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        output = b"".join(filter(None, (expired.stdout, expired.stderr))).decode(errors="replace")
+        raise AssertionError(f"not within {timeout} s: {command}\n{output}") from None
 
 
 def free_port() -> int:
