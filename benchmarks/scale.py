@@ -280,12 +280,18 @@ def _most_streams(measured: list[PacedStreams]) -> int:
     return max((each.streams for each in measured if each.gap_error_p99_ms <= MAX_GAP_ERROR_MS), default=0)
 
 
+def _format_figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _goals_table(goals: list[Goal]) -> str:
     lines = ["| figure | measured | must be | |", "|---|---:|---:|---|"]
     for each in goals:
         outcome = "reached" if each.is_reached else "**missed**"
         sign = "≤" if each.is_limit else "≥"
-        lines.append(f"| {each.name} | {each.value:.3g} | {sign} {each.must:.3g} | {outcome} |")
+        lines.append(
+            f"| {each.name} | {_format_figure(each.value)} | {sign} {_format_figure(each.must)} | {outcome} |"
+        )
     return "\n".join(lines)
 
 
