@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from mockserver.stop_signals import stop_signals
@@ -14,16 +15,30 @@ __all__ = ["signals_as_exit", "signals_as_interrupt"]
 
 @contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Raise SystemExit, with the status that a shell shows, on SIGTERM and SIGHUP, which would end Python at once.
+    """Raise SystemExit on SIGTERM and SIGHUP, which would end Python at once; in the end they do.
 
     This holds until a command handles them itself. SIGINT raises KeyboardInterrupt anyway.
     """
+    received: list[int] = []
 
     def stop(number: int, _: Any) -> NoReturn:
+        received.append(number)
         raise SystemExit(128 + number)
 
-    with _handled(stop, (each for each in stop_signals() if each is not signal.SIGINT)):
-        yield
+    try:
+        with _handled(stop, (each for each in stop_signals() if each is not signal.SIGINT)):
+            yield
+    except SystemExit:
+        if received:  # a service manager tells it from a failure, which a status of its own would be
+            _flush_output()
+            signal.raise_signal(received[0])
+        raise  # the first process of a container outlives it
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
 
 
 @contextmanager

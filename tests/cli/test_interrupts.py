@@ -98,7 +98,7 @@ def test_closed_terminal_stops_all_workers(start: Start, tmp_path: Path, tempora
 
 
 @pytest.mark.slow
-def test_fuzz_ends_its_client(start: Start, tmp_path: Path) -> None:
+def test_fuzz_ends_its_client_and_by_the_signal(start: Start, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     client = f"echo $$ > {pid_file}.part; mv {pid_file}.part {pid_file}; exec sleep 600"
     process = start("fuzz", "--timeout", "600", "--", "sh", "-c", client)
@@ -108,6 +108,7 @@ def test_fuzz_ends_its_client(start: Start, tmp_path: Path) -> None:
         process.terminate()
 
         require_end(process)
+        assert process.returncode == -signal.SIGTERM
         wait_until(lambda: not is_running(pid), "the client's end")
     finally:
         with suppress(ProcessLookupError):
