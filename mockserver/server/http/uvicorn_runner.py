@@ -518,6 +518,7 @@ class _HttpConnection(HttpToolsProtocol):
             reply.entry.mark_left()
         elif self._closes_after_reply:
             self._write_reply(reply._replace(head=b"%bconnection: close\r\n\r\n" % reply.head[:-2]))
+            self._unread = b""
             self.shutdown()
         else:
             self._write_reply(reply)

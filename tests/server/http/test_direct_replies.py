@@ -508,25 +508,31 @@ def test_a_reset_after_a_direct_reply_is_recorded(connection: Connection, servic
     assert [each.left for each in journal] == [False, False, True]
 
 
-def services_with_store(store: SharedStore) -> Services:
+def services_with_store(store: SharedStore, *, shares_seed: bool = False) -> Services:
     services = new_services(store=store)
-    services.default_session.share_store(store, shares_seed=True)
+    services.default_session.share_store(store, shares_seed=shares_seed)
     return services
 
 
 @pytest.fixture
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Services, Services]:
     """Services of two servers that share their stores with others, but not with each other."""
-    if request.param == "sqlite":
+    kind, shares_seed = request.param
+    if kind == "sqlite":
         urls = [f"sqlite:{tmp_path / str(number)}" for number in range(2)]
     else:
         redis: RedisServer = request.getfixturevalue("redis")
         urls = [redis.url, redis.url.replace("db=1", "db=2")]
-    one, two = (services_with_store(open_shared_store(url)) for url in urls)
+    one, two = (services_with_store(open_shared_store(url), shares_seed=shares_seed) for url in urls)
     return one, two
 
 
-@pytest.mark.parametrize("shared", slow_except(["redis"], ["redis", "sqlite"]), indirect=True)
+@pytest.mark.parametrize(
+    "shared",
+    slow_except([("redis", False)], [("redis", False), ("redis", True), ("sqlite", False)]),
+    indirect=True,
+    ids=str,
+)
 def test_with_a_shared_store_replies_and_journal_are_those_of_the_application(
     shared: tuple[Services, Services],
 ) -> None:
@@ -675,6 +681,7 @@ def test_a_stop_waits_for_requests_that_wait_for_the_store(
     ask_twice(connection, store)
     connection.socket.sendall(_encode(QUESTION))
     assert store.waiting.acquire(timeout=30)
+    connection.socket.sendall(_encode({**QUESTION, "input": "Is there time for another one?"}))
     stopping = threading.Thread(target=server.stop)
     stopping.start()
     with connection.socket:
