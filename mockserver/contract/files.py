@@ -99,7 +99,7 @@ def check_file(
     if content.kind == "exchange":
         findings = _check_exchange(content, choice.profile, turns or TurnHistory())
     elif rest is not None:
-        findings = _check_stream(content, choice.profile, rest)
+        findings = _check_stream(content, choice.profile, rest=rest)
     else:
         findings = _CHECKS[content.kind](content, choice.profile)
     migration = None
@@ -182,9 +182,11 @@ def _check_head(
     return report.findings
 
 
-def _check_stream(detected: DetectedContent, profile: str, rest: Iterable[bytes] = ()) -> list[Finding]:
+def _check_stream(
+    detected: DetectedContent, profile: str, request: Any = None, rest: Iterable[bytes] = ()
+) -> list[Finding]:
     source = detected.value if isinstance(detected.value, list) else chain([detected.body], rest)
-    findings = check_stream(source, profile)
+    findings = check_stream(source, profile, request)
     if not any(each.rule == "SSE-006" for each in findings):
         is_framed = not isinstance(detected.value, list) and not detected.body.lstrip().startswith(b"{")
         findings = _check_head(detected, profile, "text/event-stream" if is_framed else "") + findings
