@@ -324,13 +324,16 @@ class _ConformanceRun:
             name: CasePlan(stream=stream, fault="refused", at=at, once=True)
             for name, at in _TRANSIENT_ERRORS.items()
         }
-        retried = [name for name, plan in plans.items() if self._is_retried(plan)]
-        verdict = "yes" if len(retried) == len(plans) else "in part" if retried else "no"
-        return Capability("retries", verdict, f"after {', '.join(retried)}" if retried else "raises at once")
-
-    def _is_retried(self, plan: CasePlan) -> bool:
-        outcome = self.run_case(plan)
-        return outcome.accepted and len(outcome.requests) > 1 and self.failures_by_plan[plan] is None
+        outcomes = {name: self.run_case(plan) for name, plan in plans.items()}
+        retried = [
+            name
+            for name, each in outcomes.items()
+            if each.accepted and len(each.requests) > 1 and self.failures_by_plan[plans[name]] is None
+        ]
+        if retried:
+            verdict = "yes" if len(retried) == len(plans) else "in part"
+            return Capability("retries", verdict, f"after {', '.join(retried)}")
+        return Capability("retries", "no", _describe_missing_retries(list(outcomes.values())))
 
     def cancellation_capability(self) -> Capability:
         """Whether the client closes the connection when its caller stops reading a stream."""
@@ -382,6 +385,14 @@ def _available_renderings(profile: str) -> Iterator[str]:
         except ConfigurationError:
             continue
         yield name
+
+
+def _describe_missing_retries(outcomes: Sequence[Outcome]) -> str:
+    if any(len(each.requests) > 1 for each in outcomes):
+        return "the client repeats its request, without success"
+    if all(each.finished and not each.accepted for each in outcomes):
+        return "raises at once"
+    return "the client sends no second request"
 
 
 def _rate_capability(name: str, passed: Sequence[bool], description: str) -> Capability:

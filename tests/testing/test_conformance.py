@@ -163,6 +163,7 @@ def test_a_client_that_swallows_faults_fails() -> None:
 
     assert "swallowed refused" in {finding.failure.kind for finding in failed.value.findings}
     assert "errors       no " in str(failed.value)
+    assert "retries      no         the client sends no second request" in str(failed.value)
 
 
 def test_invalid_requests_of_a_client_fail() -> None:
