@@ -19,7 +19,7 @@ from mockserver.profiles import Profile
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError, NotAnApiRequest, UnmatchedRequest
-from mockserver.server.http.reply_delivery import delay_as_requested, send_delivered
+from mockserver.server.http.reply_steps import delay_as_requested, send_delivered
 from mockserver.server.http.requests import HttpRequest, json_object
 from mockserver.server.http.services import Services
 from mockserver.server.http.transmission import ENTRY_SCOPE_KEY

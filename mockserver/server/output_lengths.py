@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.distributions import Distribution, parse_distribution
+
+if TYPE_CHECKING:
+    from mockserver.server.distributions import Distribution
 
 __all__ = ["OutputLength", "parse_output_tokens"]
 
@@ -39,6 +41,8 @@ def parse_output_tokens(text: str) -> OutputLength | None:
         return None
     if text == "max":
         return OutputLength(None)
+    from mockserver.server.distributions import parse_distribution
+
     distribution = parse_distribution(text, "output tokens, if not usual or max")
     if not 1 <= distribution.highest <= _MAX_TOKENS or distribution.center < 1:
         raise ConfigurationError(f"output tokens: {text!r}: a reply has from 1 to {_MAX_TOKENS} tokens")

@@ -29,6 +29,14 @@ UNUSED = (
     "mockserver.server.admin",
     "mockserver.server.chat",
     "mockserver.server.console",
+    "mockserver.server.delivery.chunking",
+    "mockserver.server.delivery.effects",
+    "mockserver.server.delivery.faults.registry",
+    "mockserver.server.delivery.holds",
+    "mockserver.server.delivery.pacing",
+    "mockserver.server.delivery.steps",
+    "mockserver.server.distributions",
+    "mockserver.server.http.reply_steps",
     "mockserver.server.operations",
     "mockserver.testing",
 )
@@ -38,7 +46,7 @@ UNUSED = (
 MAX_COLLECTIONS = 10
 #: Python compiles code for each dataclass, and each pattern. Rarely used patterns are texts, which `re` compiles when
 #: they are first used.
-MAX_DATACLASSES, MAX_PATTERNS = 20, 16
+MAX_DATACLASSES, MAX_PATTERNS = 14, 16
 
 _PROGRAM = """
 import atexit, dataclasses, gc, json, re, sys

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
 from mockserver.replies.framing import encode_error_payload
 from mockserver.replies.templates import render_failed_reply, render_failed_stream
-from mockserver.server.delivery import pacing
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, INVALID_CONTENT, Delivery
-from mockserver.server.delivery.steps import Send, Step
 from mockserver.server.engine.template_values import ReplySeed
 from mockserver.server.errors import ApiError
 from mockserver.server.large_bodies import digest_request, run_beside_loop
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.state.sessions import Session
 from mockserver.wire import json
+
+if TYPE_CHECKING:
+    from mockserver.server.delivery.steps import Step
 
 __all__ = [
     "RenderedReply",
@@ -159,6 +160,9 @@ def render_exchange_reply(
     if "body" in reply:
         body = json.dumps(reply["body"])
         return RenderedReply(request_id, details, (body,), False, fault_name=fault_name, delivery=delivery)
+    from mockserver.server.delivery.pacing import recorded_steps
+    from mockserver.server.delivery.steps import Send
+
     http = reply["http"]
     chunks = tuple(recorded_chunks(http))
     return RenderedReply(
@@ -168,7 +172,7 @@ def render_exchange_reply(
         False,
         status=http["status"],
         headers=_without_connection_headers(http.get("headers", {}).items()),
-        steps=tuple(pacing.recorded_steps(chunks)) or (Send(b""),),
+        steps=tuple(recorded_steps(chunks)) or (Send(b""),),
         fault_name=fault_name,
         delivery=delivery,
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from mockserver.errors import ConfigurationError, UnsatisfiableSchema
 from mockserver.replies.generated_scripts import (
@@ -19,7 +19,6 @@ from mockserver.replies.generated_scripts import (
 )
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
-from mockserver.server.delivery.holds import Hold
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
@@ -33,6 +32,9 @@ from mockserver.server.stubs.placeholders import fill_placeholders
 from mockserver.server.stubs.stubs import FunctionReply, Stub
 from mockserver.suggestions import choose_from
 from mockserver.wire.masks import configured_masks
+
+if TYPE_CHECKING:
+    from mockserver.server.delivery.holds import Hold
 
 __all__ = ["PendingReply", "SelectedReply", "find_reply", "is_repeatable", "select_reply"]
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from mockserver.errors import ConfigurationError
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError, NotAnApiRequest, UnmatchedRequest, render_error
-from mockserver.server.http.reply_delivery import json_headers, send_delivered
+from mockserver.server.http.reply_delivery import json_headers
 from mockserver.server.http.request_body import ClientDisconnected
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, json_object
 from mockserver.server.http.services import Services
@@ -131,6 +131,8 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     body = render_error(error, request_id, request.session.profile)
     head = [*json_headers(request, request_id), *error.headers]
     if error.delivery is not None:
+        from mockserver.server.http.reply_steps import send_delivered
+
         reply = RenderedReply(request_id, details, (body,), False, error.status)
         await send_delivered(request, reply, head, error.delivery)
         return

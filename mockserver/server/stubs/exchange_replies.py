@@ -31,7 +31,7 @@ from mockserver.replies.script import (
 )
 from mockserver.replies.templates import FixedValues, compile_reply, reply_slots
 from mockserver.replies.usage import count_output_tokens
-from mockserver.server.delivery.faults import RequestedFault, ServiceFault, WireFault, parse_fault
+from mockserver.server.delivery.faults import RequestedFault, ServiceFault, parse_fault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery
 from mockserver.server.stubs.placeholders import require_known_placeholders
 from mockserver.server.stubs.spellings import JSON, Spelling
@@ -201,9 +201,11 @@ def parse_delivery(options: Mapping[str, Any], spelling: Spelling, *, is_error: 
 
 def require_body_fault(fault: RequestedFault | None) -> None:
     """Raise ConfigurationError if a fault needs a response: an error is only a body."""
-    if fault is not None and not (
-        isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)
-    ):
+    if fault is None:
+        return
+    from mockserver.server.delivery.faults.registry import WireFault
+
+    if not (isinstance(fault.definition, WireFault) and fault.definition.can_break(stream=False)):
         raise ConfigurationError(f"{fault.name} applies to responses, not to errors")
 
 

@@ -7,10 +7,9 @@
 - `requested_faults`: the form `NAME[,OPTION=VALUE…][:PROBABILITY]`
 
 Without a fault, everything that leaves the server is valid, and only what every server uses is loaded: import
-`catalogue` and `rule_faults` by their own names.
+`catalogue`, `registry` and `rule_faults` by their own names.
 """
 
-from mockserver.server.delivery.faults.registry import OutgoingReply, WireFault
 from mockserver.server.delivery.faults.requested_faults import (
     RequestedFault,
     build_requested_fault,
@@ -23,10 +22,8 @@ from mockserver.server.delivery.faults.service_faults import (
 )
 
 __all__ = [
-    "OutgoingReply",
     "RequestedFault",
     "ServiceFault",
-    "WireFault",
     "build_requested_fault",
     "find_service_fault",
     "load_service_faults",

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
-from mockserver.server.delivery.faults.registry import WireFault
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
 from mockserver.suggestions import choose_from, did_you_mean
 
 if TYPE_CHECKING:
+    from mockserver.server.delivery.faults.registry import WireFault
     from mockserver.server.delivery.faults.rule_faults import RuleFault
 
 __all__ = ["RequestedFault", "build_requested_fault", "parse_fault"]

@@ -17,8 +17,9 @@ from starlette.types import Send as AsgiSend
 from mockserver.clock import SteppedClock
 from mockserver.server.delivery.steps import Close, Raw, Reset, Send, Step, Wait
 from mockserver.server.delivery.timer import Timer
+from mockserver.server.http.reply_steps import send_steps
 from mockserver.server.http.threaded_server import ThreadedServer
-from mockserver.server.http.transmission import CONNECTION_EXTENSION, send_steps
+from mockserver.server.http.transmission import CONNECTION_EXTENSION
 from tests.api_client import wait_until
 
 
