@@ -8,6 +8,8 @@ A server runs under callgrind and answers one connection. Of each kind it answer
 ones, so neither start nor warm-up is part of the result. `--tree` counts another checkout, `--console`
 a server with a console that nobody looks at.
 
+The kinds `stub` and `stubs` are distinct requests to a server with one stub, and with 10,000 more that have `contains`.
+
 The ratio is to a minimal application on uvicorn that sends the same bytes. `instructions.json` has the committed
 ratios: `--check` exits with status 1 if one is larger now, and `--update` writes the present ones. Address
 randomization and random hashes are off and the server has a seed. Between two builds of Python the ratios still
@@ -31,7 +33,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import httpx
 
 from benchmarks.workloads import RESPONSES_PATH, encode_request, path_of, request_body, save_sample
 
@@ -51,17 +55,34 @@ access_log._FLUSH_DELAY_SECONDS = {_LOG_DELAY_S}
 main()
 """
 
-#: What can be counted, by name: that of the requests, and whether the server sends streams coalesced.
+_ADMIN_TOKEN = "token-of-the-benchmark"
+
+
+class _Server(NamedTuple):
+    """A server that answers some kinds of requests."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    stub_count: int | None = None
+    """Stubs that answer one question each, beside one that answers all others; None: no stubs."""
+
+
+_PLAIN = _Server("plain")
+#: What can be counted, by name: that of the requests, and the server.
 KINDS = {
-    "reply": ("reply", False),
-    "distinct": ("plain", False),
-    "chained": ("chained", False),
-    "tools": ("tools", False),
-    "history": ("history", False),
-    "stream": ("stream", False),
-    "coalesced": ("stream", True),
-    "chat": ("chat", False),
+    "reply": ("reply", _PLAIN),
+    "distinct": ("plain", _PLAIN),
+    "chained": ("chained", _PLAIN),
+    "tools": ("tools", _PLAIN),
+    "history": ("history", _PLAIN),
+    "stream": ("stream", _PLAIN),
+    "coalesced": ("stream", _Server("coalesced", ("--chunking", "coalesced"))),
+    "chat": ("chat", _PLAIN),
+    "stub": ("plain", _Server("stub", stub_count=0)),
+    "stubs": ("plain", _Server("stubs", stub_count=10_000)),
 }
+#: How much more a request may take among 10,000 stubs than among none.
+_MAX_RATIO_OF_STUBS = 1.2
 #: How much larger than the committed ratio a ratio may be: by the same build of Python, and by another one.
 _TOLERANCE = 0.03
 _TOLERANCE_OF_OTHER_BUILDS = 0.15
@@ -81,10 +102,14 @@ class CountedServer:
         self._dump_count = 0
         self._earlier_id = ""
         self._idle_rate: float | None = None
+        self._is_counting = False
 
     def count(self, path: str, kind: str, requests: int) -> float:
         """The instructions of one request of a kind, on average."""
-        with socket.create_connection(("127.0.0.1", self._port())) as connection:
+        with socket.create_connection(("127.0.0.1", self.wait_for_port())) as connection:
+            if not self._is_counting:
+                self._control("--instr=on")
+                self._is_counting = True
             if kind == "chained" and path == RESPONSES_PATH:
                 self._earlier_id = json.loads(self._send(connection, path, request_body("plain", -1)))["id"]
             for number in range(_WARM_UP):
@@ -115,11 +140,12 @@ class CountedServer:
         self._control("--zero")
         return time.monotonic()
 
-    def _port(self) -> int:
+    def wait_for_port(self) -> int:
+        """The port of the server, which may still have to start."""
         return _wait_for_port(self._url_file, self._process)
 
     def _send(self, connection: socket.socket, path: str, body: dict[str, object]) -> bytes:
-        connection.sendall(encode_request(path, self._port(), json.dumps(body).encode()))
+        connection.sendall(encode_request(path, self.wait_for_port(), json.dumps(body).encode()))
         return read_reply(connection)
 
     def _control(self, command: str) -> None:
@@ -169,7 +195,9 @@ def counted_server(
     output = url_file.with_suffix(".callgrind")
     # Addresses decide the order of some sets, and how dictionaries collide.
     fixed = ["setarch", "-R"] if _can_fix_addresses() else []
-    command = [*fixed, "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", sys.executable]
+    # It counts from the first requests on, so that it starts several times as fast.
+    options = ["--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}"]
+    command = [*fixed, "valgrind", *options, sys.executable]
     server = subprocess.Popen(
         [*command, *arguments],
         env={**os.environ, "PYTHONHASHSEED": "0", **environment},
@@ -202,15 +230,31 @@ def _wait_for_port(url_file: Path, server: subprocess.Popen[bytes]) -> int:
 
 @contextlib.contextmanager
 def _our_server(
-    tree: Path, folder: Path, options: tuple[str, ...], *, coalesced: bool
+    tree: Path, folder: Path, options: tuple[str, ...], server: _Server
 ) -> Iterator[CountedServer]:
-    url_file = folder / ("coalesced.url" if coalesced else "ours.url")
+    url_file = folder / f"{server.name}.url"
     # With a seed the ids and texts are the same in every run, and so is their length.
-    chunking = ["--chunking", "coalesced"] if coalesced else []
     serve = ["-c", _SERVE, "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
-    serve += [*chunking, *options]
-    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}, _LOG_DELAY_S) as server:
-        yield server
+    serve += [*server.options, *options]
+    serve += [] if server.stub_count is None else ["--admin-token-env", "STUBS_TOKEN"]
+    environment = {"PYTHONPATH": str(tree), "STUBS_TOKEN": _ADMIN_TOKEN}
+    with counted_server(serve, url_file, environment, _LOG_DELAY_S) as counted:
+        if server.stub_count is not None:
+            _add_stubs(counted.wait_for_port(), server.stub_count)
+        yield counted
+
+
+def _add_stubs(port: int, count: int) -> None:
+    """Add stubs that answer the first questions, and one that answers every other."""
+    reply = {"reply": "An answer.", "times": "always"}
+    stubs = [{**reply, "match": {"contains": f"Question {number}:"}} for number in range(count)]
+    added = httpx.post(
+        f"http://127.0.0.1:{port}/_mock/stubs",
+        json=[*stubs, reply],
+        headers={"x-mock-admin-token": _ADMIN_TOKEN},
+        timeout=_START_TIMEOUT_S,
+    )
+    added.raise_for_status()
 
 
 @contextlib.contextmanager
@@ -244,13 +288,13 @@ def measure(tree: Path, kinds: list[str], requests: int, *options: str) -> dict[
         save_samples(tree, folder, sorted({KINDS[kind][0] for kind in kinds}))
         bare = stack.enter_context(_bare_server(folder))
         servers = {
-            coalesced: stack.enter_context(_our_server(tree, folder, options, coalesced=coalesced))
-            for coalesced in sorted({KINDS[kind][1] for kind in kinds})
+            server: stack.enter_context(_our_server(tree, folder, options, server))
+            for server in dict.fromkeys(KINDS[kind][1] for kind in kinds)
         }
         baselines: dict[str, float] = {}
         for kind in kinds:
-            request_kind, coalesced = KINDS[kind]
-            ours = servers[coalesced].count(path_of(request_kind), request_kind, requests)
+            request_kind, server = KINDS[kind]
+            ours = servers[server].count(path_of(request_kind), request_kind, requests)
             if request_kind not in baselines:
                 baselines[request_kind] = bare.count(f"/{request_kind}/responses", request_kind, requests)
             results[kind] = ours / 1000, baselines[request_kind] / 1000
@@ -286,6 +330,12 @@ def find_regressions(ratios: dict[str, float], baseline: Mapping[str, Any], buil
                 f"{kind}: {ratio:.3f} times the instructions of bare uvicorn, committed {committed[kind]:.3f}, "
                 f"allowed {allowed:.3f}. If that is intended: {update}"
             )
+    if {"stub", "stubs"} <= ratios.keys() and (
+        (found := ratios["stubs"] / ratios["stub"]) > _MAX_RATIO_OF_STUBS
+    ):
+        problems.append(
+            f"stubs: {found:.3f} times the instructions of a request without them, allowed {_MAX_RATIO_OF_STUBS}"
+        )
     return problems
 
 

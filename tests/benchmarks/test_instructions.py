@@ -34,6 +34,13 @@ def test_a_kind_without_a_committed_ratio_is_reported() -> None:
     assert message == "chat: no committed ratio. To add it: benchmarks/instructions.py --update"
 
 
+def test_a_request_among_many_stubs_is_compared_with_one_among_none() -> None:
+    committed = {"python": "3.13.0", "ratios": {"stub": 2.0, "stubs": 3.0}}
+    assert find_regressions({"stub": 2.0, "stubs": 2.39}, committed, "3.13.0") == []
+    [message] = find_regressions({"stub": 2.0, "stubs": 2.5}, committed, "3.13.0")
+    assert message == "stubs: 1.250 times the instructions of a request without them, allowed 1.2"
+
+
 @pytest.mark.slow
 def test_no_kind_of_request_takes_more_instructions_than_committed() -> None:
     if shutil.which("valgrind") is None:

@@ -120,7 +120,7 @@ class _KnownLines:
             authorization,
             session,
             details.model,
-            details.stub_name,
+            details.stub_name == FALLBACK,  # the line names no other
             entry.status,
             event_count,
         )

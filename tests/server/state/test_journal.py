@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import httpx
 import pytest
 
 from mockserver.server.http.access_log import format_entry, format_lines
 from mockserver.server.http.log_formats import format_json
-from mockserver.server.state.journal import Entry, EntryDetails, Journal, RequestHead
+from mockserver.server.state.journal import FALLBACK, Entry, EntryDetails, Journal, RequestHead
 from mockserver.wire import json
 from mockserver.wire.masks import configured_masks, parse_masks, use_masks
 from tests.api_client import ApiClient
+from tests.call_counts import count_calls
 
 
 def entry(number: int, size: int = 10) -> Entry:
@@ -155,8 +156,27 @@ def test_lines_that_are_written_together_are_those_of_each_entry() -> None:
         for keys in ((), (secret,))
         for body in (b"{}", b"")
         for reply, stream in (((), False), ((), True), ((b"1", b"2"), True))
-        for each in (details, details, details._replace(prompt=f"Say {secret}  now\n"))
+        for each in (
+            details,
+            details,
+            details._replace(prompt=f"Say {secret}  now\n"),
+            details._replace(stub_name="moon"),
+            details._replace(stub_name=FALLBACK),
+        )
     ]
     expected = [format_lines([each], 0) for each in entries]
     assert [[line] for line in format_lines(entries, 0)] == expected
     assert len({each[0] for each in expected}) > 8
+
+
+def test_lines_of_requests_to_many_stubs_take_as_many_steps_as_those_of_requests_to_one() -> None:
+    def entries(names: Iterable[str]) -> list[Entry]:
+        head = RequestHead("POST", "/responses", (), b"", ())
+        return [
+            Entry(0.0, head, b"{}", 200, (), False, "id", EntryDetails("model", "A prompt", each))
+            for each in names
+        ]
+
+    one, many = (["moon"] * 20, [f"stub-{number}" for number in range(20)])
+    calls = [count_calls(lambda: format_lines(entries(names), 0)) for names in (one, many)]  # noqa: B023
+    assert calls[1] <= 1.1 * calls[0]

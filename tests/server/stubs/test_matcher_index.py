@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -21,6 +20,7 @@ from mockserver.server.stubs.matcher_index import TextSearch
 from mockserver.server.stubs.matchers import IncomingRequest, Matcher, build_matcher
 from mockserver.server.stubs.stubs import Stub, StubRegistry
 from mockserver.wire import json
+from tests.call_counts import count_calls
 
 PROFILE = load_profile("qwen-2026-01")
 REPLY = message_script("Hi.")
@@ -200,23 +200,6 @@ def test_an_exchange_answers_if_it_is_the_first_that_matches(seed: int) -> None:
         assert index.take(request) == exchange
         if exchange is not None:
             counts[exchange.name] += 1
-
-
-def count_calls(function: Callable[[], object]) -> int:
-    """How many functions a function calls, which is the same on a busy machine."""
-    calls = 0
-
-    def count(_: object, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 def request_for(number: int) -> IncomingRequest:
