@@ -20,11 +20,10 @@ from mockserver.server.admin.operations import (
 from mockserver.server.admin.session_handlers import SESSION_OPERATIONS
 from mockserver.server.admin.stub_handlers import STUB_OPERATIONS
 from mockserver.server.errors import ApiError, NotAnApiRequest
+from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.request_body import read_body
-from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id
-from mockserver.server.http.transmission import send_body
+from mockserver.server.http.requests import Handler, HttpRequest
 from mockserver.server.large_bodies import is_large, run_beside_loop
-from mockserver.wire import json
 
 __all__ = ["ADMIN_HANDLERS"]
 
@@ -38,16 +37,11 @@ def _require_token(operation: Operation, function: OperationFunction) -> Handler
                 401, "InvalidApiKey", "The admin API requires its token in x-mock-admin-token."
             )
         try:
-            body = json.dumps(await function(request, await _read_value(request, operation)))
+            value = await function(request, await _read_value(request, operation))
         except MockServerError as error:
             request.body = b""  # it may contain a key, which the journal must not keep
             raise ApiError(400, "InvalidParameter", str(error)) from None
-        head = [
-            (b"content-type", b"application/json"),
-            (b"x-request-id", (await derive_request_id(request, "200")).encode()),
-            (b"date", request.services.date_header(request.session)),
-        ]
-        await send_body(request.send, 200, head, body)
+        await send_json(request, value)
 
     return handle
 

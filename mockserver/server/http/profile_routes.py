@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -40,6 +40,9 @@ CHAT_ROUTES: HotRoutes = {
     for path in CHAT_PATHS
 }
 
+#: Handlers by path and method.
+HandlersByPath: TypeAlias = Mapping[str, Mapping[str, Handler]]
+
 
 class ProfileRoutes(Starlette):
     """The routes of one profile."""
@@ -52,45 +55,35 @@ class ProfileRoutes(Starlette):
             routes=[
                 *(Route(path, self._endpoint(health), methods=["GET"]) for path in HEALTH_PATHS),
                 Route("/openapi.json", self._endpoint(openapi), methods=["GET"]),
-                *self._routes(profile),
+                *self._routes(self._operation_handlers()),
                 *self._chat_routes(),
-                *(self._admin_routes() if services.admin_token or services.console else ()),
-                *(self._console_routes() if services.console else ()),
+                *self._routes(_control_handlers(services)),
             ],
             exception_handlers={404: self._not_found, 405: self._method_not_allowed},
         )
         self.router.redirect_slashes = False
 
-    def _routes(self, profile: Profile) -> Iterator[Route]:
-        for base in profile.base_paths:
-            methods: dict[str, dict[str, Handler]] = {}
-            for each in profile_operations(profile):
+    def _operation_handlers(self) -> HandlersByPath:
+        has_fallback = self._services.fallback is not None
+        handlers: dict[str, dict[str, Handler]] = {}
+        for base in self._profile.base_paths:
+            for each in profile_operations(self._profile):
                 handler = OPERATION_HANDLERS[each.name]
-                if self._services.fallback is not None and each.name != "createResponse":
+                if has_fallback and each.name != "createResponse":
                     handler = _pass_on_unless_stored(handler)
-                methods.setdefault(base + each.path, {})[each.method] = handler
-            if self._services.fallback is None:
-                for each in mock_extensions(profile):
-                    methods.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
-            for path, handlers in methods.items():
-                yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
+                handlers.setdefault(base + each.path, {})[each.method] = handler
+            for each in () if has_fallback else mock_extensions(self._profile):
+                handlers.setdefault(base + each.path, {})[each.method] = OPERATION_HANDLERS[each.name]
+        return handlers
+
+    def _routes(self, handlers_by_path: HandlersByPath) -> Iterator[Route]:
+        for path, handlers in handlers_by_path.items():
+            yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 
     def _chat_routes(self) -> Iterator[Route]:
         """Chat Completions, in every profile; for all methods, because it words its own errors."""
         for path in CHAT_PATHS:
             yield Route(path, _HandlerEndpoint(chat_completions, self._services, to_chat_error))
-
-    def _admin_routes(self) -> Iterator[Route]:
-        from mockserver.server.admin import ADMIN_HANDLERS
-
-        for path, handlers in ADMIN_HANDLERS.items():
-            yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
-
-    def _console_routes(self) -> Iterator[Route]:
-        from mockserver.server.console import CONSOLE_HANDLERS
-
-        for path, handlers in CONSOLE_HANDLERS.items():
-            yield Route(path, self._endpoint(dispatch_by_method(handlers)), methods=list(handlers))
 
     def _endpoint(self, handler: Handler) -> _HandlerEndpoint:
         return _HandlerEndpoint(handler, self._services)
@@ -125,6 +118,20 @@ class ProfileRoutes(Starlette):
             raise error
 
         return self._endpoint(refuse)
+
+
+def _control_handlers(services: Services) -> HandlersByPath:
+    """The handlers of the admin API and of the console, if the server has them."""
+    handlers: dict[str, Mapping[str, Handler]] = {}
+    if services.admin_token or services.console:
+        from mockserver.server.admin import ADMIN_HANDLERS
+
+        handlers |= ADMIN_HANDLERS
+    if services.console:
+        from mockserver.server.console import CONSOLE_HANDLERS
+
+        handlers |= CONSOLE_HANDLERS
+    return handlers
 
 
 def dispatch_by_method(handlers: Mapping[str, Handler]) -> Handler:

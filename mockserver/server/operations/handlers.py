@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from mockserver.contract.operations import OPERATIONS
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.errors import ApiError
+from mockserver.server.http.reply_delivery import json_headers
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, fault_for_request
 from mockserver.server.http.responses_endpoint import create_response
-from mockserver.server.http.transmission import Headers, send_body
+from mockserver.server.http.transmission import send_body
 from mockserver.server.mock_headers import EXTENSION_HEADER, FAULT_HEADER
 from mockserver.server.operations import compaction, conversations, stored_responses
 from mockserver.server.operations.validated_bodies import read_validated_body
@@ -44,11 +45,7 @@ def _json_handler(name: str, operation: Operation) -> Handler:
             raise
         body = json.dumps(await operation(request))
         request_id = await derive_request_id(request, "200")
-        head: Headers = [
-            (b"content-type", b"application/json"),
-            (b"x-request-id", request_id.encode()),
-            (b"date", request.services.date_header(request.session)),
-        ]
+        head = json_headers(request, request_id)
         if name not in request.session.profile.operations:
             head.append((EXTENSION_HEADER, name.encode()))
         details = EntryDetails(request_findings=request.findings or ())
