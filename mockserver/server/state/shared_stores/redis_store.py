@@ -27,7 +27,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from math import ceil
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockserver.errors import ConfigurationError, optional_packages
 from mockserver.server.state.shared_stores.documents import (
@@ -176,20 +176,17 @@ _USAGE_SECONDS = b"3600"
 _Command: TypeAlias = tuple[bytes, ...]
 
 
-class _Request(NamedTuple):
-    """A command that waits for the next round trip."""
-
-    session: str | None
-    """None: it belongs to no session."""
-    command: Callable[[bytes], _Command]
-    """Makes the command in a generation of the session."""
-    future: asyncio.Future[Any]
+#: Session, or None; what makes the command in a generation of the session; what gets the reply.
+_Request: TypeAlias = tuple[str | None, Callable[[bytes], _Command], asyncio.Future[Any]]
 
 
 class RedisStore:
     """A store in Redis."""
 
     is_shared = True
+
+    _loop: asyncio.AbstractEventLoop
+    """That of the commands that wait. To ask for it costs a system call in Python 3.11."""
 
     def __init__(self, url: str) -> None:
         """Raises ConfigurationError if the URL is invalid."""
@@ -399,18 +396,18 @@ class RedisStore:
 
         It is run again if another server has cleared the session.
         """
-        loop = asyncio.get_running_loop()
         if not self._waiting and len(self._tasks) < _MAX_BATCHES:
-            loop.call_soon(self._send_waiting)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(_Request(session, command, future))
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._send_waiting)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting.append((session, command, future))
         return future
 
     def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:  # the end of a round trip has sent them
             return
-        task = asyncio.get_running_loop().create_task(self._send(waiting))
+        task = self._loop.create_task(self._send(waiting))
         self._tasks.add(task)
         task.add_done_callback(self._end_batch)
 
@@ -433,16 +430,18 @@ class RedisStore:
             stale = {session for session, each in current.items() if each != generations[session]}
             self._generations.update((session, current[session]) for session in stale)
             for request, reply in zip(waiting, replies, strict=True):
-                if request.session in stale:
+                session, _, future = request
+                if session in stale:
                     self._waiting.append(request)  # the end of this batch sends it
                 else:
-                    _settle(request.future, reply)
+                    _settle(future, reply)
         except StoreUnavailable as error:
             reason = error.reason
         finally:
             for request in waiting:
-                if not request.future.done() and request not in self._waiting:
-                    request.future.set_exception(StoreUnavailable(reason))
+                future = request[2]
+                if not future.done() and request not in self._waiting:
+                    future.set_exception(StoreUnavailable(reason))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AbstractConnection]:
@@ -503,20 +502,19 @@ async def _exchange(connection: AbstractConnection, commands: Sequence[_Command]
 
 
 async def _send_and_read(connection: AbstractConnection, request: bytes, count: int) -> list[Any]:
+    replies: list[Any] = []
     try:
         await connection.send_packed_command(request, check_health=False)
-        return [await _read_reply(connection) for _ in range(count)]
+        while len(replies) < count:
+            try:
+                replies.append(await connection.read_response())
+            except ResponseError as error:
+                replies.append(error)
     except BaseException:
         # A reply that comes too late must not be read as that to another command.
         await connection.disconnect(nowait=True)
         raise
-
-
-async def _read_reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+    return replies
 
 
 def _encode_command(command: _Command) -> bytes:
