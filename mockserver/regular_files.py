@@ -9,15 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 __all__ = [
     "open_named_file",
-    "partial_file",
     "read_named_file",
     "read_regular_file",
     "replace_file",
+    "replaced_file",
     "require_writable",
     "visible_json_files",
 ]
@@ -99,9 +101,20 @@ def replace_file(path: Path, text: str) -> None:
         require_writable(path)
         path.write_text(text, encoding="utf-8")
         return
-    part = partial_file(path)
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with replaced_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """The file in which to write what replaces another once it is complete; nothing is left of it if that fails."""
+    part = _partial_file(path)
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:  # a signal, too
+        part.unlink(missing_ok=True)
+        raise
 
 
 def require_writable(path: Path) -> None:
@@ -110,7 +123,7 @@ def require_writable(path: Path) -> None:
         # Without O_NONBLOCK, opening a pipe that nobody reads would block.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)))
         return
-    part = partial_file(path)
+    part = _partial_file(path)
     part.touch()
     part.unlink()
 
@@ -119,6 +132,5 @@ def _is_written_in_place(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not path.is_file())
 
 
-def partial_file(path: Path) -> Path:
-    """The file in which a file is written before it gets its name."""
+def _partial_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")

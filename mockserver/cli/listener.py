@@ -16,7 +16,7 @@ from mockserver.cli.errors import exit_with_error
 from mockserver.cli.garbage_collection import paused_collection
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
-from mockserver.regular_files import partial_file, replace_file, require_writable
+from mockserver.regular_files import replace_file, replaced_file, require_writable
 from mockserver.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
@@ -151,14 +151,12 @@ def write_url_file(url_file: Path, url: str) -> None:
 def write_admin_token_file(url_file: Path, token: str) -> None:
     """Write the admin API's token beside the URL file, atomically and readable by its owner only."""
     file = url_file.with_name(url_file.name + ".admin-token")
-    with _exit_if_unwritable(file):
-        partial = partial_file(file)
+    with _exit_if_unwritable(file), replaced_file(file) as partial:
         partial.unlink(missing_ok=True)
         # O_EXCL: never follow a link.
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as target:
             target.write(token)
-        partial.replace(file)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.regular_files import read_regular_file
+from mockserver.regular_files import read_regular_file, replaced_file
 from mockserver.wire import json
 
 __all__ = ["read_baseline", "write_baseline"]
@@ -36,10 +36,9 @@ def read_baseline(path: Path) -> AcceptedDrift:
 def write_baseline(path: Path, accepted: Iterable[tuple[str, str]]) -> None:
     """Write the accepted drift, sorted for readable diffs. Raises ConfigurationError if it cannot."""
     rows = [{"rule": rule, "place": place} for rule, place in sorted(set(accepted))]
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(json.pretty({"format": _FORMAT_VERSION, "drift": rows}))
-        part.replace(path)
+        with replaced_file(path) as part:
+            part.write_bytes(json.pretty({"format": _FORMAT_VERSION, "drift": rows}))
     except OSError as error:
         raise ConfigurationError(f"cannot write the baseline {path}: {error.strerror or error}") from None
 

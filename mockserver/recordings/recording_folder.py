@@ -51,7 +51,7 @@ def replace_file(file: Path, value: Any) -> None:
     part = _write_partial_file(file, value)
     try:
         part.replace(file)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
 
@@ -63,7 +63,7 @@ def _write_partial_file(file: Path, value: Any) -> Path:
     try:
         with os.fdopen(handle, "wb") as target:
             target.write(json.pretty(value))
-    except OSError:
+    except BaseException:  # a signal, too
         part.unlink(missing_ok=True)
         raise
     return part

@@ -52,7 +52,15 @@ def test_url_file_that_cannot_be_written_ends_a_server(command: tuple[str, ...],
     assert status == 2
     assert any(line.startswith("mockserver: cannot write url") for line in errors), errors
     assert not [line for line in errors if "Traceback" in line]
-    assert not (tmp_path / "url").exists()
+    assert not [*tmp_path.glob("url*")]
+
+
+def test_report_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text("{}")
+    status, errors = run_on_full_disk(tmp_path, "check", "request.json", "--report", "json=report.json")
+    assert status == 2, errors
+    assert errors[-1].startswith("mockserver: cannot write report.json: "), errors
+    assert [each.name for each in tmp_path.iterdir()] == ["request.json"]
 
 
 def test_draft_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
@@ -69,3 +77,4 @@ def test_failing_case_is_shown_although_it_cannot_be_saved(tmp_path: Path) -> No
     assert status == 1
     assert any(line.endswith(": File too large") for line in errors), errors
     assert not [line for line in errors if "Traceback" in line]
+    assert [*(tmp_path / ".mockserver/cases").iterdir()] == []

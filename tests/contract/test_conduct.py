@@ -87,3 +87,11 @@ def test_retry_after_may_be_a_date() -> None:
     assert check_conduct([attempt(0, date), attempt(31, {})]) == []
     assert [each.finding.rule for each in check_conduct([attempt(0, date), attempt(10, {})])] == ["RTY-001"]
     assert check_conduct([attempt(0, {"retry-after": "soon"}), attempt(1, {})]) == []
+
+
+def test_a_client_that_left_before_the_failure_need_not_retry() -> None:
+    body, failed = json.dumps({"model": "m", "input": "Hi"}), json.dumps({"id": "r", "status": "failed"})
+    stayed = Attempt(1, 0, "/v1/responses", body, 200, failed, 1)
+    assert [each.finding.rule for each in check_conduct([stayed])] == ["RTY-007"]
+    left = Attempt(1, 0, "/v1/responses", body, 200, failed, 1, left_at=0.5)
+    assert check_conduct([left]) == []

@@ -107,7 +107,8 @@ def _check_chain(chain: Sequence[Attempt]) -> Iterator[NumberedFinding]:
             if finding.rule == "RTY-004":
                 reported.add("RTY-005")  # one cause, one finding
             yield NumberedFinding(retry.number, finding)
-    if len(chain) == 1 and chain[0].has_failed_response:
+    # A client that has left may not have got as far as the failure.
+    if len(chain) == 1 and chain[0].has_failed_response and chain[0].left_at is None:
         message = "the response failed, with HTTP status 200, and the client did not send the request again"
         yield NumberedFinding(chain[0].number, make_conduct_finding("RTY-007", message))
 

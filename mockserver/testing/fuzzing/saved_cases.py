@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mockserver import __version__
 from mockserver.errors import ConfigurationError, InvalidJSON
-from mockserver.regular_files import read_regular_file, visible_json_files
+from mockserver.regular_files import read_regular_file, replaced_file, visible_json_files
 from mockserver.testing.fuzzing.case_plan import CasePlan, plan_from_json
 from mockserver.testing.fuzzing.outcomes import Failure
 from mockserver.testing.strategies.values import JSONObject
@@ -64,11 +64,10 @@ def save_case(
         "shown": payloads,
     }
     file = folder / f"{plan.id}.json"
-    part = file.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(json.pretty(value))
-        part.replace(file)
+        with replaced_file(file) as part:
+            part.write_bytes(json.pretty(value))
     except OSError as error:
         raise ConfigurationError(f"cannot write {file}: {error.strerror or error}") from None
     return file
