@@ -58,7 +58,6 @@ class _Expectation(NamedTuple):
 
     plan: CasePlan
     is_met: Callable[[Outcome], bool]
-    runs: int = _RUNS_PER_CASE
 
 
 class _Assumption(NamedTuple):
@@ -81,7 +80,8 @@ class Diagnosis:
     cause: str
     """In one line."""
     outcome_changes: bool = False
-    """Whether runs of the same reply ended differently; then `cause` says how often it failed, and names none."""
+    """Whether runs of the same reply ended differently, of the case or of a control; then `cause` names none, but says
+    how often it failed."""
 
 
 @dataclass(slots=True)
@@ -129,6 +129,10 @@ _UNREPORTED_FAULT_CAUSES = {
 }
 
 
+def _runs_of(plan: CasePlan) -> int:
+    return _STALLED_RUNS if plan.fault == "stalled" else _RUNS_PER_CASE
+
+
 class _CauseSearch:
     """Plays controls of one failing case, and remembers the outcome of every run."""
 
@@ -168,7 +172,7 @@ class _CauseSearch:
         """Play the cases that an assumption rests on; whether every run ends as it says."""
         expectations = assumption.expectations
         repeats = max(1, _MIN_RUNS // (_RUNS_PER_CASE * len(expectations)))
-        runs = [each for each in expectations for _ in range(each.runs * repeats)]
+        runs = [each for each in expectations for _ in range(_runs_of(each.plan) * repeats)]
         # In no regular order: a client that fails every second time, or only at first, would fit one.
         random.Random(1).shuffle(runs)
         return all(
@@ -184,7 +188,7 @@ class _CauseSearch:
         compared = {plan: "as it is"}
         if plan.stream and plan.fault in (None, "failed", "incomplete"):
             compared |= {replace(plan, cut=cut): f"if {CASE_CHUNKINGS[cut]}" for cut in deliveries}
-        runs = [each for each in compared for _ in range(_RUNS_PER_CASE)]
+        runs = [each for each in compared for _ in range(_runs_of(each))]
         random.Random(1).shuffle(runs)
         for each in runs:
             self._play(each)
@@ -192,12 +196,29 @@ class _CauseSearch:
         whole, apart = (replace(plan, cut=cut) for cut in _DELIVERIES_COMPARED)
         if all(failed.get(whole, [False])) and not any(failed.get(apart, [True])):
             return Diagnosis(self.failing_case(whole), _ONE_EVENT_PER_READ)
+        if all(failed[plan]):
+            cause = self._describe_changing_control(len(failed[plan]))
+            return Diagnosis(self._failing, cause, outcome_changes=True)
         ordered = sorted(failed, key=lambda each: -sum(failed[each]) / len(failed[each]))
-        counts = [f"{sum(failed[each])} of {len(failed[each])} runs {compared[each]}" for each in ordered]
+        counts = [
+            f"{sum(failed[each])} of {len(failed[each])} runs" + f" {compared[each]}" * (len(compared) > 1)
+            for each in ordered
+        ]
         cause = (
             f"not reproducible: the outcome of the same reply changes; it failed in {', in '.join(counts)}"
         )
         return Diagnosis(self._failing, cause, outcome_changes=True)
+
+    def _describe_changing_control(self, runs: int) -> str:
+        """Why no cause of a case that failed in all its runs is confirmed."""
+        for plan, outcomes in self._outcomes.items():
+            failed = sum(not self._is_passed(plan, each) for each in outcomes)
+            if 0 < failed < len(outcomes):
+                return (
+                    f"not confirmed: it failed in each of {runs} runs, but also in {failed} of {len(outcomes)} runs"
+                    " of a control"
+                )
+        return f"not confirmed: it failed in each of {runs} runs, but not always in the same way"
 
     def failing_case(self, plan: CasePlan) -> FailingCase:
         """Another plan, which failed in all its runs, as the failing case."""
@@ -230,8 +251,7 @@ class _CauseSearch:
         return outcome
 
     def _fails_likewise(self, plan: CasePlan) -> _Expectation:
-        runs = _STALLED_RUNS if plan.fault == "stalled" else _RUNS_PER_CASE
-        return _Expectation(plan, partial(self._is_likewise, plan), runs)
+        return _Expectation(plan, partial(self._is_likewise, plan))
 
     def _expect(self, plan: CasePlan, *, passed: bool) -> _Expectation:
         return _Expectation(plan, lambda outcome: self._is_passed(plan, outcome) is passed)
@@ -243,8 +263,8 @@ class _CauseSearch:
         for faulty in dict.fromkeys((plan, plain)):
             control = _without_fault(faulty)
             if self._passes(control) and self._is_likewise(faulty, self._first_outcome(faulty)):
-                expected = (self._fails_likewise(faulty), self._expect(control, passed=True))
-                return _Assumption(cause, expected)
+                fails = map(self._fails_likewise, dict.fromkeys((plan, faulty)))
+                return _Assumption(cause, (*fails, self._expect(control, passed=True)))
         return _Assumption(
             "unknown: the client fails the same reply without its fault, too",
             (self._fails_likewise(plan), self._expect(_without_fault(plan), passed=False)),

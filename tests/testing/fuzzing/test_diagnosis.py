@@ -124,6 +124,39 @@ def test_the_variation_that_fails_most_comes_first() -> None:
     assert re.search(r"it failed in \d+ of 8 runs if all events arrive in one read, in", diagnosis.cause)
 
 
+def test_a_case_that_always_fails_has_no_cause_if_a_control_changes() -> None:
+    def fails(plan: CasePlan) -> bool:
+        return plan.end != "LF" or len(client.runs) % 3 == 0
+
+    client = Client(lambda plan: None if fails(plan) else plan.expected_text)
+    diagnosis = diagnose(client, CasePlan(end="CRLF"))
+
+    assert diagnosis is not None
+    assert re.fullmatch(
+        r"not confirmed: it failed in each of \d+ runs, but also in \d+ of \d+ runs of a control",
+        diagnosis.cause,
+    )
+    assert diagnosis.outcome_changes
+
+
+def test_a_wrong_text_that_changes_has_no_cause() -> None:
+    client = Client(lambda plan: plan.expected_text * (2 + (len(client.runs) > 4)))
+    diagnosis = diagnose(client, CasePlan(end="CRLF"))
+
+    assert diagnosis is not None
+    assert diagnosis.cause.startswith("not confirmed: it failed in each of ")
+    assert diagnosis.outcome_changes
+    assert diagnosis.cause.endswith(", but not always in the same way")
+
+
+def test_a_whole_reply_has_one_delivery() -> None:
+    client = ChangingClient(lambda run: run % 2 == 0)
+    diagnosis = diagnose(client, CasePlan(stream=False))
+
+    assert diagnosis is not None
+    assert re.search(r"changes; it failed in \d+ of \d+ runs$", diagnosis.cause)
+
+
 def test_a_cause_is_confirmed_by_sixteen_runs() -> None:
     plan = CasePlan(end="CRLF")
     client = Client(lambda plan: None if plan.end == "CRLF" else plan.expected_text)
