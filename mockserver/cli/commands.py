@@ -144,8 +144,8 @@ def _note_misspelt_variables(environment: Mapping[str, str]) -> None:
             continue
         nearest = find_nearest(name, SETTING_NAMES, min_similarity=_TYPO_SIMILARITY)
         if nearest is not None:
-            meant = f"{ENV_PREFIX}{nearest.upper()}"
-            message = f"mockserver: note: {variable} has no effect; did you mean {meant}?"
+            suggestion = f"{ENV_PREFIX}{nearest.upper()}"
+            message = f"mockserver: note: {variable} has no effect; did you mean {suggestion}?"
             print(message, file=sys.stderr, flush=True)
 
 

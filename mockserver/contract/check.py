@@ -195,15 +195,15 @@ def _check_page(page: dict[str, Any], profile: Profile) -> list[Finding]:
     ids = [each.get("id") for each in page["data"] if isinstance(each, dict)]
     earlier: set[str] = set()
     for name, expected in (("first_id", ids[:1]), ("last_id", ids[-1:])):
-        wanted = expected[0] if expected else None
-        if page.get(name) != wanted:
+        expected_id = expected[0] if expected else None
+        if page.get(name) != expected_id:
             message = f"is not the id of the {name.partition('_')[0]} item of the page"
-            report.add("SCH-001", f"/{name}", message, expected=wanted, got=page.get(name))
-    for index, given in enumerate(ids):
-        if isinstance(given, str):
-            if given in earlier:
-                report.add("ITM-006", f"/data/{index}/id", "another item has this id", got=given)
-            earlier.add(given)
+            report.add("SCH-001", f"/{name}", message, expected=expected_id, got=page.get(name))
+    for index, item_id in enumerate(ids):
+        if isinstance(item_id, str):
+            if item_id in earlier:
+                report.add("ITM-006", f"/data/{index}/id", "another item has this id", got=item_id)
+            earlier.add(item_id)
     return report.findings + report.omitted_findings()
 
 

@@ -47,10 +47,10 @@ class Operation(NamedTuple):
 
     def matches(self, path: str) -> bool:
         """Whether `path`, without the base path, is the path of this operation."""
-        wanted, given = self.path.split("/"), path.split("/")
-        return len(wanted) == len(given) and all(
+        own_steps, steps = self.path.split("/"), path.split("/")
+        return len(own_steps) == len(steps) and all(
             one == other or (one.startswith("{") and other != "")
-            for one, other in zip(wanted, given, strict=True)
+            for one, other in zip(own_steps, steps, strict=True)
         )
 
 

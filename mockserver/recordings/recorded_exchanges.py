@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: Request headers that a recording keeps: what the client wants and which it is.
-_KEPT_REQUEST_HEADERS = frozenset(
+_RECORDED_REQUEST_HEADERS = frozenset(
     {
         *("accept", "content-type", "user-agent", "x-dashscope-session-cache"),
         *("x-stainless-lang", "x-stainless-package-version", "x-stainless-retry-count"),
@@ -185,7 +185,7 @@ def _recorded_member(
         "path": pending.request.path,
         "upstream": upstream,
         "headers": _headers(
-            pass_through.scope["headers"], pending, lambda name: name in _KEPT_REQUEST_HEADERS
+            pass_through.scope["headers"], pending, lambda name: name in _RECORDED_REQUEST_HEADERS
         ),
         "head_ms": _milliseconds(pass_through.head_time),
         "end_ms": _milliseconds(pass_through.end_time),
@@ -225,14 +225,14 @@ def _http_reply(pass_through: PassThroughExchange, pending: PendingRecording) ->
 
 
 def _headers(
-    pairs: Sequence[tuple[bytes, bytes]], pending: PendingRecording, is_kept: Any
+    pairs: Sequence[tuple[bytes, bytes]], pending: PendingRecording, is_recorded: Any
 ) -> Mapping[str, str]:
     headers = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if redact(value, pending.secrets) != value:
             value = REDACTED
-        if is_kept(name) and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+        if is_recorded(name) and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
             headers[name] = value
     return headers
 

@@ -183,15 +183,15 @@ def exchange_to_json(exchange: ReportExchange) -> str:
 
 def exchange_from_json(text: str) -> ReportExchange:
     """The exchange that `exchange_to_json` wrote."""
-    told = json.loads(text.encode())
+    members = json.loads(text.encode())
     return ReportExchange(
         **{
-            **told,
-            "findings": tuple(_finding_from_json(each) for each in told["findings"]),
-            "request": _body_from_json(told["request"]),
-            "reply": _body_from_json(told["reply"]),
-            "stream": _stream_from_json(told["stream"]),
-            "details": _pairs_from_json(told["details"]),
+            **members,
+            "findings": tuple(_finding_from_json(each) for each in members["findings"]),
+            "request": _body_from_json(members["request"]),
+            "reply": _body_from_json(members["reply"]),
+            "stream": _stream_from_json(members["stream"]),
+            "details": _pairs_from_json(members["details"]),
         }
     )
 

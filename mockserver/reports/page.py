@@ -192,9 +192,11 @@ def _sections(page: ReportPage) -> Iterator[tuple[str, str, Markup]]:
     )
     if page.coverage:
         found = Counter(mark.finding.rule for each in page.exchanges for mark in each.findings)
-        asked = {(each.profile, each.operation) for each in page.exchanges}
+        requested = {(each.profile, each.operation) for each in page.exchanges}
         parts = [
-            render_coverage(name, covered, {what for profile, what in asked if profile == name}, found)
+            render_coverage(
+                name, covered, {operation for profile, operation in requested if profile == name}, found
+            )
             for name, covered in page.coverage.items()
         ]
         yield (

@@ -14,7 +14,7 @@ __all__ = ["PrefixChange", "find_prefix_change"]
 
 #: The share of a text that stays if it was changed by accident: a time or a counter in it. Another text was
 #: chosen on purpose.
-_KEPT_SHARE = 0.5
+_COMMON_SHARE = 0.5
 _WORD = re.compile(r"\w+")
 #: Characters that a message shows on each side.
 _SHOWN_CHARACTERS = 24
@@ -48,19 +48,19 @@ def _compare_texts(pointer: str, before: Any, now: Any) -> Iterator[PrefixChange
     if not isinstance(before, str) or not isinstance(now, str) or before == now:
         return
     start = _common_length(before, now)
-    if _kept_share(before, now, start) >= _KEPT_SHARE:
+    if _common_share(before, now, start) >= _COMMON_SHARE:
         shown = (each[start : start + _SHOWN_CHARACTERS] for each in (before, now))
         was, became = map(repr, shown)
         yield PrefixChange(pointer, f"differs at character {start}: {was} became {became}")
 
 
-def _kept_share(before: str, now: str, start: int) -> float:
+def _common_share(before: str, now: str, start: int) -> float:
     """The share of a text that stays: its beginning and end, or its words. Chinese has no words to tell."""
     end = _common_length(before[::-1], now[::-1], min(len(before), len(now)) - start)
     words = [Counter(_WORD.findall(each)) for each in (before, now)]
     most_words = max(map(Counter.total, words), default=0) or 1
-    kept_words: int = (words[0] & words[1]).total()
-    return max((start + end) / max(len(before), len(now)), kept_words / most_words)
+    common_words: int = (words[0] & words[1]).total()
+    return max((start + end) / max(len(before), len(now)), common_words / most_words)
 
 
 def _common_length(one: str, other: str, limit: int | None = None) -> int:

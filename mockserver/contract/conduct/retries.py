@@ -115,19 +115,20 @@ def _check_chain(chain: Sequence[Attempt]) -> Iterator[NumberedFinding]:
 
 def _check_retry(failed: Attempt, retry: Attempt) -> Finding | None:
     """What is wrong with one retry, whatever came before the failure."""
-    wait, told = retry.waited_since(failed), failed.retry_after
+    wait, retry_after = retry.waited_since(failed), failed.retry_after
     if failed.reply_headers.get("x-should-retry") == "false":
         message = f"request {failed.number} was answered with {failed.status} and x-should-retry: false"
         return make_conduct_finding("RTY-006", message)
     if failed.is_rejection:
         message = f"the same request was rejected with {failed.status} before, as request {failed.number}"
         return make_conduct_finding("RTY-003", message, got=failed.status)
-    if told is not None and wait < told - max(_TOLERANCE_SECONDS, _TOLERANCE_SHARE * told):
-        rule = "RTY-001" if told <= _MAX_RETRY_AFTER_SECONDS else "RTY-002"
-        message = (
-            f"the reply to request {failed.number} asks to wait {told:g} s; the retry came after {wait:.2f} s"
-        )
-        return make_conduct_finding(rule, message)
+    if retry_after is None:
+        return None
+    tolerance = max(_TOLERANCE_SECONDS, _TOLERANCE_SHARE * retry_after)
+    if wait < retry_after - tolerance:
+        rule = "RTY-001" if retry_after <= _MAX_RETRY_AFTER_SECONDS else "RTY-002"
+        demand = f"the reply to request {failed.number} asks to wait {retry_after:g} s"
+        return make_conduct_finding(rule, f"{demand}; the retry came after {wait:.2f} s")
     return None
 
 

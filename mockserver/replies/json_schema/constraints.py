@@ -139,7 +139,7 @@ def numbers_near(
             Fraction(math.ceil(preferred) - 1 - variant),
         )
         inside = (low + (high - low) / part for part in range(variant + 2, variant + 4))
-        elsewhere = (
+        others = (
             Fraction(0),
             Fraction(-1 - variant),
             Fraction(1, 2),
@@ -148,7 +148,7 @@ def numbers_near(
             preferred + 100,
             preferred - 100,
         )
-        yield from (value for value in (*around, *inside, *elsewhere) if low <= value <= high)
+        yield from (value for value in (*around, *inside, *others) if low <= value <= high)
         return
     first, last = math.ceil(low / step), math.floor(high / step)
     count = last - first + 1

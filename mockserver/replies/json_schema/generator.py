@@ -52,10 +52,10 @@ _MAX_OPTIONAL_MEMBERS = 50
 _MAX_OPTIONAL_STEPS = 300
 
 #: Bytes of a schema, and characters of its arguments, that are kept for the requests with the same schema.
-_MAX_KEPT_SCHEMA_BYTES = 16 << 10
-_MAX_KEPT_CHARACTERS = 2 << 10
+_MAX_CACHED_SCHEMA_BYTES = 16 << 10
+_MAX_CACHED_CHARACTERS = 2 << 10
 #: How many arguments are kept for a schema.
-_MAX_KEPT_ARGUMENTS = 64
+_MAX_CACHED_ARGUMENTS = 64
 
 
 def generate_arguments(schema: Any, seed: int = 0) -> str:
@@ -72,23 +72,23 @@ def generate_arguments(schema: Any, seed: int = 0) -> str:
 
 def generate_arguments_for_text(schema: bytes, seed: int) -> str:
     """`generate_arguments` for the JSON text of a schema; it keeps what many requests with the same schema need."""
-    if len(schema) > _MAX_KEPT_SCHEMA_BYTES:
+    if len(schema) > _MAX_CACHED_SCHEMA_BYTES:
         return generate_arguments(json.loads(schema), seed)
-    kept = _kept_arguments(schema)
-    for period in tuple(kept):
-        if arguments := kept[period].get(seed % period):
+    cache = _argument_cache(schema)
+    for period in tuple(cache):
+        if arguments := cache[period].get(seed % period):
             return arguments
     lengths: set[int] = set()
     arguments = _generate_arguments(json.loads(schema), seed, lengths)
-    if len(arguments) <= _MAX_KEPT_CHARACTERS and sum(map(len, kept.values())) < _MAX_KEPT_ARGUMENTS:
+    if len(arguments) <= _MAX_CACHED_CHARACTERS and sum(map(len, cache.values())) < _MAX_CACHED_ARGUMENTS:
         # Seeds with the same remainder choose the same member from each of the lists.
         period = math.lcm(*lengths)
-        kept.setdefault(period, {})[seed % period] = arguments
+        cache.setdefault(period, {})[seed % period] = arguments
     return arguments
 
 
 @lru_cache(maxsize=128)
-def _kept_arguments(schema: bytes) -> dict[int, dict[int, str]]:
+def _argument_cache(schema: bytes) -> dict[int, dict[int, str]]:
     """The arguments that were generated for a schema, by a period of the seeds and the seed's remainder."""
     return {}
 

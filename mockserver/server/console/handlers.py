@@ -270,11 +270,11 @@ async def _check_stub(request: HttpRequest, value: Any) -> None:
     """Say whether a stub, or a list of them, could be added, without adding it."""
     session = _find_session(request)
     try:
-        says = await run_in_worker(_describe_stubs, session, value)
+        description = await run_in_worker(_describe_stubs, session, value)
     except MockServerError as error:
         await send_json(request, {"problem": str(error)})
         return
-    await send_json(request, {"problem": None, "says": says})
+    await send_json(request, {"problem": None, "says": description})
 
 
 def _describe_stubs(session: Session, value: Any) -> str:

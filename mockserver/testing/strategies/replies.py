@@ -214,8 +214,8 @@ def events(
     surrogates: bool = False,
 ) -> SearchStrategy[JSONObject]:
     """Single events of some stream; `types` selects their types, None stands for all."""
-    wanted = types if types is None or isinstance(types, str) else tuple(types)
-    return _events(profile, rendering, wanted, unknown, surrogates)
+    chosen_types = types if types is None or isinstance(types, str) else tuple(types)
+    return _events(profile, rendering, chosen_types, unknown, surrogates)
 
 
 @st.composite
