@@ -35,8 +35,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-
+from benchmarks.processes import ADMIN_OPTIONS, add_stubs
 from benchmarks.workloads import RESPONSES_PATH, encode_request, path_of, request_body, save_sample
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +53,6 @@ from mockserver.server.http import access_log
 access_log._FLUSH_DELAY_SECONDS = {_LOG_DELAY_S}
 main()
 """
-
-_ADMIN_TOKEN = "token-of-the-benchmark"
 
 
 class _Server(NamedTuple):
@@ -236,9 +233,8 @@ def _our_server(
     # With a seed the ids and texts are the same in every run, and so is their length.
     serve = ["-c", _SERVE, "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
     serve += [*server.options, *options]
-    serve += [] if server.stub_count is None else ["--admin-token-env", "STUBS_TOKEN"]
-    environment = {"PYTHONPATH": str(tree), "STUBS_TOKEN": _ADMIN_TOKEN}
-    with counted_server(serve, url_file, environment, _LOG_DELAY_S) as counted:
+    serve += () if server.stub_count is None else ADMIN_OPTIONS
+    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}, _LOG_DELAY_S) as counted:
         if server.stub_count is not None:
             _add_stubs(counted.wait_for_port(), server.stub_count)
         yield counted
@@ -248,13 +244,7 @@ def _add_stubs(port: int, count: int) -> None:
     """Add stubs that answer the first questions, and one that answers every other."""
     reply = {"reply": "An answer.", "times": "always"}
     stubs = [{**reply, "match": {"contains": f"Question {number}:"}} for number in range(count)]
-    added = httpx.post(
-        f"http://127.0.0.1:{port}/_mock/stubs",
-        json=[*stubs, reply],
-        headers={"x-mock-admin-token": _ADMIN_TOKEN},
-        timeout=_START_TIMEOUT_S,
-    )
-    added.raise_for_status()
+    add_stubs(port, [*stubs, reply])
 
 
 @contextlib.contextmanager

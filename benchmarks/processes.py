@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
+
 __all__ = [
+    "ADMIN_OPTIONS",
     "MockServerProcess",
+    "add_stubs",
     "cpu_seconds",
     "pin_to_core",
     "running",
@@ -21,6 +25,24 @@ __all__ = [
 ]
 
 _START_TIMEOUT_S = 60
+_ADMIN_TIMEOUT_S = 300
+
+_ADMIN_TOKEN = "token-of-the-benchmark"
+_ADMIN_VARIABLE = "MOCKSERVER_BENCHMARK_TOKEN"
+os.environ[_ADMIN_VARIABLE] = _ADMIN_TOKEN
+#: What a server needs so that stubs can be added.
+ADMIN_OPTIONS = ("--admin-token-env", _ADMIN_VARIABLE)
+
+
+def add_stubs(port: int, stubs: Sequence[Mapping[str, object]]) -> None:
+    """Add stubs to a server with `ADMIN_OPTIONS`."""
+    added = httpx.post(
+        f"http://127.0.0.1:{port}/_mock/stubs",
+        json=stubs,
+        headers={"x-mock-admin-token": _ADMIN_TOKEN},
+        timeout=_ADMIN_TIMEOUT_S,
+    )
+    added.raise_for_status()
 
 
 def cpu_seconds(pid: int) -> float:
