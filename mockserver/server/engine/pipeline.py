@@ -368,16 +368,14 @@ def _compile_reply(
     known = request.known_replies if is_generated and cache is None else None
     if known is not None and script in known:
         return known[script]
-    facts, profile = request.facts, session.profile.name
-    is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
-    shape = build_shape(session, request, cache)
-    key = (script, profile, session.rendering, facts.model, shape)
-    if selected.compiled is not None and script is selected.reply and not is_large and not facts.stream:
-        compiled = compile_kept_script(selected.compiled, *key)
-    else:
-        compile_ = compile_script.__wrapped__ if is_large else compile_script
-        compiled = compile_(*key, facts.stream, is_generated)
+    facts = request.facts
+    form = (session.profile.name, session.rendering, facts.model, build_shape(session, request, cache))
     echoes = build_echo_slots(session, facts, request, script, cache)
+    if selected.compiled is not None and script is selected.reply and not facts.stream:
+        return compile_kept_script(selected.compiled, script, form), echoes
+    is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
+    compile_ = compile_script.__wrapped__ if is_large else compile_script
+    compiled = compile_(script, *form, facts.stream, is_generated)
     if known is not None and not is_large and len(known) < _MAX_KNOWN_REPLIES:
         known[script] = compiled, echoes
     return compiled, echoes

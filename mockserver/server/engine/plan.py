@@ -88,24 +88,30 @@ def compile_script(
 
 
 def compile_kept_script(
-    kept: dict[Any, CompiledScript],
-    script: Script,
-    profile: str,
-    rendering: str,
-    model: str,
-    shape: TemplateShape,
+    kept: dict[Any, CompiledScript], script: Script, form: tuple[str, str, str, TemplateShape]
 ) -> CompiledScript:
-    """Like `compile_script`, for a reply without `stream`; `kept` is the script's own cache."""
-    key = (profile, rendering, model, shape)
-    compiled = kept.get(key)
+    """Like `compile_script`, for a reply without `stream`; `kept` is the script's own cache.
+
+    `form`: profile, rendering, model and shape.
+    """
+    form = _one_of_equal(form)
+    compiled = kept.get(form)
     if compiled is None:
+        compiled = compile_script.__wrapped__(
+            script, *form, stream=False, shares_template=can_share_template(script)
+        )
+        compiled = compiled._replace(item_ids=_one_of_equal(compiled.item_ids))
         if len(kept) >= _MAX_KEPT_FORMS:
             kept.clear()
-        shares_template = can_share_template(script)
-        compiled = kept[key] = compile_script.__wrapped__(
-            script, *key, stream=False, shares_template=shares_template
-        )
+        if script.json_size <= MAX_KEPT_SCRIPT_BYTES:
+            kept[form] = compiled
     return compiled
+
+
+@lru_cache(maxsize=1024)
+def _one_of_equal(value: Any) -> Any:
+    """A value that thousands of scripts share: a request takes longer the more objects of its own each has."""
+    return value
 
 
 class ReplyPlan(NamedTuple):
