@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import KEY, MODEL, ServerProcess, StartServer, wait_until
-from tests.chains import added_tokens
+from tests.chains import Play, added_tokens, fetch_all, play_chains
 from tests.marks import slow_except
 from tests.redis_server import RedisServer
 
@@ -92,6 +93,33 @@ def test_a_worker_that_dies_is_replaced_and_its_responses_stay(start_server: Sta
     assert reply.status_code == 200, reply.text
     assert server.stderr_text.count("SIGKILL; a new one takes its place") == 2
     assert server.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_if_workers_die_while_they_write(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    store = ("--store", f"sqlite:{tmp_path / 'store'}")
+    server = start_server("--profile", "qwen-2026-05", "--workers", "2", *store, "--quiet")
+    play = Play([[] for _ in range(200)])
+
+    def kill_workers() -> None:
+        wait_until(lambda: len(play.responses) >= 400, "some responses", 300)
+        for pid in worker_processes(server):
+            os.kill(pid, signal.SIGKILL)
+
+    async def play_and_kill() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(play_chains(server.base_url, play, turns=5, clients=16))
+            group.create_task(asyncio.to_thread(kill_workers))
+
+    asyncio.run(play_and_kill())
+    assert play.retried["lost"]
+    assert not play.refused
+    responses = {f"/responses/{response['id']}": response for response in play.responses}
+    assert len(responses) == 200 * 5
+    replies = asyncio.run(fetch_all(server.base_url, responses, clients=16))
+    assert {path: json.loads(reply.body) for path, reply in replies.items()} == responses
 
 
 def exchange_bytes(base_url: str) -> list[bytes]:
