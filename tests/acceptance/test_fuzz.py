@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.profiles import DEFAULT_PROFILE
+from mockserver.testing.fuzzing.separate_reads import can_count_unread_bytes
 from tests.acceptance.conftest import ROOT, isolated_environment, require_program
 from tests.marks import soak_except
 from tests.programs import run_program
@@ -290,7 +291,7 @@ sys.exit(any(each.count(b'data:') > 1 for each in reads))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a client has not read yet")
+@pytest.mark.skipif(not can_count_unread_bytes(), reason="the system does not tell what is not read yet")
 def test_a_client_whose_outcome_depends_on_timing_fails_the_even_delivery(tmp_path: Path) -> None:
     command = write_client(tmp_path, COUNTING + READS_LATE)
     kinds = sorted({*FAULT_KINDS, *VARIATIONS})

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from mockserver.server.delivery.steps import Await, Step, Wait
 
-__all__ = ["count_unread_bytes", "pause_until_read"]
+__all__ = ["can_count_unread_bytes", "count_unread_bytes", "pause_until_read"]
 
 #: Host and port, as in the scope of a request.
 Address: TypeAlias = tuple[str, int]
@@ -40,7 +40,7 @@ _DIAGNOSIS_REPLY = struct.Struct("=4xH66xL")
 def pause_until_read(steps: Iterable[Step], client: Address, server: Address) -> Iterator[Step]:
     """The steps, with pauses that also last until the client has read what was sent."""
     for step in steps:
-        if isinstance(step, Wait) and step.from_now and _shows_unread_bytes():
+        if isinstance(step, Wait) and step.from_now and can_count_unread_bytes():
             yield Await(partial(_left_before_read, step.seconds, client, server))
         else:
             yield step
@@ -85,7 +85,7 @@ def count_unread_bytes(client: Address, server: Address) -> int | None:
 
 
 @functools.cache
-def _shows_unread_bytes() -> bool:
+def can_count_unread_bytes() -> bool:
     """Whether the system tells how many bytes wait to be read, as Linux does but some of its sandboxes do not."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = listener.getsockname()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from mockserver.server.delivery.steps import Send
 from mockserver.testing.fuzzing.case_plan import CasePlan
 from mockserver.testing.fuzzing.case_replies import render_case
 from mockserver.testing.fuzzing.case_server import CaseRun, CaseServer
+from mockserver.testing.fuzzing.separate_reads import can_count_unread_bytes
 from mockserver.wire import json
 
 #: Longer than the pauses of a reply.
@@ -42,7 +42,7 @@ def read_late(case: CaseRun, api_key: str) -> Iterator[bytes]:
             data = connection.recv(65_536)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a client has not read yet")
+@pytest.mark.skipif(not can_count_unread_bytes(), reason="the system does not tell what is not read yet")
 @pytest.mark.parametrize("cut", ["apart", "lines"])
 def test_a_late_client_reads_each_piece_separately(cut: str) -> None:
     plan = CasePlan(cut=cut)
