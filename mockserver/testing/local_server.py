@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -44,6 +44,7 @@ from mockserver.testing.server_settings import (
 )
 
 if TYPE_CHECKING:
+    from mockserver.exchanges import Exchange
     from mockserver.live.fallback import LiveFallback
     from mockserver.server.interception import Interception
 
@@ -206,56 +207,19 @@ def create_mock_server(
     """
     if "token_counts" in settings:
         require_token_counts(settings["token_counts"])
-    default_key = DEFAULT_API_KEY if fallback is None else f"{DEFAULT_API_KEY}-{token_hex(12)}"
-    keys = as_tuple(settings.get("api_key", default_key)) or (default_key,)
     host = settings.get("host", "127.0.0.1")
-    if keys == (DEFAULT_API_KEY,) and not is_loopback(host):
-        raise ConfigurationError(f"listening on {host} requires an API key: pass api_key")
-    models = as_tuple(settings.get("model", ()))
-    size = settings.get("store_size", 10_000)
+    keys = _choose_keys(settings, host, has_fallback=fallback is not None)
     exchanges, folder = settings.get("exchanges", ()), None
-    profile, rendering = resolve_profile_name(settings.get("profile")), settings.get("rendering", "wire")
     if isinstance(exchanges, str | Path):
-        folder = ExchangeFolder(existing_folder(exchanges), problem_finder(profile, rendering))
+        folder = _open_exchange_folder(settings, exchanges)
         exchanges = folder.exchanges
-    session = open_session(
-        profile=profile,
-        rendering=rendering,
-        seed=settings.get("seed", 0),
-        models=AnyModel() if "any" in models else frozenset(models) or None,
-        user_exchanges=exchanges,
-        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * size),
-    )
+    session = _open_default_session(settings, exchanges)
     session.strict, session.spelling = strict, PYTHON
-    set_structured_output(session, settings.get("structured_output", ""))
-    session.whole_arguments = settings.get("function_arguments") == "whole"
-    session.pauses_by_clock = settings.get("pauses") == "clock"
-    if session.pauses_by_clock and settings.get("seed", 0) is None:
-        raise ConfigurationError(
-            "pauses='clock' needs a seed: without one the server uses the system's clock"
-        )
-    session.faults = tuple(parse_fault(each) for each in as_tuple(settings.get("fault", ())))
-    limits = parse_limits(as_tuple(settings.get("limit", ())))
-    session.limiter = RateLimiter(limits) if limits else None
-    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
-    session.output_length = parse_output_tokens(str(settings.get("output_tokens", "usual")))
-    services = Services(
-        default_session=session,
-        store=MemoryStore(size),
-        keys=ApiKeys(keys),
-        hosts=listener_hosts(
-            host,
-            (*as_tuple(settings.get("allow_host", ())), *_intercepted_hosts(settings, host)),
-            as_tuple(settings.get("allow_origin", ())),
-            any_origin=settings.get("unsafe_any_origin", False),
-        ),
-        mock_headers=True,
-        max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
-        stream_errors=settings.get("stream_errors", ""),
-    )
+    services = _build_services(settings, session, host, keys)
     if fallback is not None:
         fallback.serve(services)
     interception = _create_interception(settings, services)
+    models = as_tuple(settings.get("model", ()))
     return LocalServer(
         session,
         ThreadedServer(
@@ -272,6 +236,67 @@ def create_mock_server(
         on_stop=_do_nothing if fallback is None else fallback.close,
         registry=services.sessions,
         interception=interception,
+    )
+
+
+def _choose_keys(settings: ServerSettings, host: str, *, has_fallback: bool) -> tuple[str, ...]:
+    """The keys to accept; ConfigurationError if other machines could send requests with the well-known key."""
+    default_key = f"{DEFAULT_API_KEY}-{token_hex(12)}" if has_fallback else DEFAULT_API_KEY
+    keys = as_tuple(settings.get("api_key", default_key)) or (default_key,)
+    if keys == (DEFAULT_API_KEY,) and not is_loopback(host):
+        raise ConfigurationError(f"listening on {host} requires an API key: pass api_key")
+    return keys
+
+
+def _open_exchange_folder(settings: ServerSettings, folder: str | Path) -> ExchangeFolder:
+    profile, rendering = resolve_profile_name(settings.get("profile")), settings.get("rendering", "wire")
+    return ExchangeFolder(existing_folder(folder), problem_finder(profile, rendering))
+
+
+def _open_default_session(settings: ServerSettings, exchanges: Iterable[Exchange]) -> Session:
+    models = as_tuple(settings.get("model", ()))
+    session = open_session(
+        profile=resolve_profile_name(settings.get("profile")),
+        rendering=settings.get("rendering", "wire"),
+        seed=settings.get("seed", 0),
+        models=AnyModel() if "any" in models else frozenset(models) or None,
+        user_exchanges=exchanges,
+        max_counted_requests=max(MAX_COUNTED_REQUESTS, 2 * _store_size(settings)),
+    )
+    set_structured_output(session, settings.get("structured_output", ""))
+    session.whole_arguments = settings.get("function_arguments") == "whole"
+    session.pauses_by_clock = settings.get("pauses") == "clock"
+    if session.pauses_by_clock and settings.get("seed", 0) is None:
+        raise ConfigurationError(
+            "pauses='clock' needs a seed: without one the server uses the system's clock"
+        )
+    session.faults = tuple(parse_fault(each) for each in as_tuple(settings.get("fault", ())))
+    limits = parse_limits(as_tuple(settings.get("limit", ())))
+    session.limiter = RateLimiter(limits) if limits else None
+    session.delivery = Delivery(pace=settings.get("pace"), chunking=settings.get("chunking"))
+    session.output_length = parse_output_tokens(str(settings.get("output_tokens", "usual")))
+    return session
+
+
+def _store_size(settings: ServerSettings) -> int:
+    return settings.get("store_size", 10_000)
+
+
+def _build_services(settings: ServerSettings, session: Session, host: str, keys: tuple[str, ...]) -> Services:
+    hosts = listener_hosts(
+        host,
+        (*as_tuple(settings.get("allow_host", ())), *_intercepted_hosts(settings, host)),
+        as_tuple(settings.get("allow_origin", ())),
+        any_origin=settings.get("unsafe_any_origin", False),
+    )
+    return Services(
+        default_session=session,
+        store=MemoryStore(_store_size(settings)),
+        keys=ApiKeys(keys),
+        hosts=hosts,
+        mock_headers=True,
+        max_body=parse_body_size(settings.get("max_body", MAX_BODY_BYTES)),
+        stream_errors=settings.get("stream_errors", ""),
     )
 
 
