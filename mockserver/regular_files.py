@@ -32,14 +32,16 @@ _OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/")
 
 
 def visible_json_files(folder: Path, *, with_subfolders: bool = False) -> list[Path]:
-    """The `*.json` files of a folder, in order of their paths, without those that are hidden.
+    """What is called `*.json` in a folder and is not hidden, in order of the paths.
 
     What begins with a dot belongs to some program: the lock of an editor, an environment, or our own `.mockserver`.
+    A folder with such a name is among the paths, because `read_regular_file` says what is wrong with it.
     """
     files = []
     for root, folders, names in os.walk(folder):
-        folders[:] = [each for each in folders if with_subfolders and not each.startswith(".")]
-        files += [Path(root, each) for each in names if each.endswith(".json") and not each.startswith(".")]
+        visible = [each for each in (*folders, *names) if not each.startswith(".")]
+        files += [Path(root, each) for each in visible if each.endswith(".json")]
+        folders[:] = [each for each in folders if with_subfolders and each in visible]
     return sorted(files)
 
 
