@@ -5,8 +5,9 @@
 
 Only `reply` is required, and has a short form: {"match": "Hi", "reply": "Hello"} (`documents.short_forms`).
 `schemas/exchange.json` describes both, and every document, from a file or over HTTP, is validated against it.
-A file holds one exchange or an array of them. `match.after` links a turn to the one before; `shown` is the
-literal sample from the source, checked as far as it goes; `recorded` says how a recording was made.
+A file holds one exchange or an array of them; `exchange_files` loads folders of files. `match.after` links a
+turn to the one before; `shown` is the literal sample from the source, checked as far as it goes; `recorded` says
+how a recording was made.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, partial
-from itertools import count
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -27,13 +27,11 @@ from mockserver.documents.conditions import condition_problems, parse_conditions
 from mockserver.documents.problems import Problem, example_of, find_problems
 from mockserver.documents.short_forms import DELIVERY_MEMBERS, LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
-from mockserver.regular_files import read_regular_file, visible_json_files
 from mockserver.wire import json
 from mockserver.wire.json_paths import JsonPath
 from mockserver.wire.masks import configured_masks
 from mockserver.wire.patterns import TextPattern
 from mockserver.wire.redaction import mask_request, redact
-from mockserver.wire.text_files import to_utf8
 
 __all__ = [
     "DocumentedSample",
@@ -45,8 +43,6 @@ __all__ = [
     "document_problems",
     "find_nothing",
     "is_valid_part",
-    "load_exchange_file",
-    "load_exchange_folder",
     "packaged_exchanges",
     "parse_exchange",
     "parse_exchange_object",
@@ -61,9 +57,6 @@ __all__ = [
 _INVALID_NAME_CHARACTERS = r"[^A-Za-z0-9._-]+|^[^A-Za-z0-9]+"
 _MAX_NAME_LENGTH = 100
 
-
-#: Largest file of exchanges in a folder.
-MAX_FILE_BYTES = 256 << 20
 
 FindMore: TypeAlias = Callable[[Any], Iterable[Problem]]
 """Finds what is wrong with a document beside what is found here: the server knows what it can serve."""
@@ -322,36 +315,6 @@ def _base64_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(pointer, f"cannot be decoded: {error}")
 
 
-def load_exchange_file(
-    path: Path, find_more: FindMore = find_nothing, max_values: int | None = None
-) -> tuple[Exchange, ...]:
-    """Load a file of a folder, as `parse_exchanges` does. Raises InvalidExchange.
-
-    `max_values` is the largest number of JSON values in a file that is read while a server answers.
-    """
-    try:
-        data = to_utf8(read_regular_file(path, MAX_FILE_BYTES))
-    except OSError as error:
-        raise InvalidExchange(path.name, "", f"cannot be read: {error.strerror or error}") from None
-    if max_values is not None and json.measure(data).values > max_values:
-        reason = f"has more than {max_values:,} JSON values; split it, or restart the server to load it"
-        raise InvalidExchange(path.name, "", reason)
-    return parse_exchanges(data, path.name, find_more)
-
-
-def load_exchange_folder(
-    folder: Path,
-    find_more: FindMore = find_nothing,
-    load_file: Callable[[Path, FindMore], tuple[Exchange, ...]] = load_exchange_file,
-) -> tuple[Exchange, ...]:
-    """Load every visible `*.json` file of a folder, in order of file name. Raises InvalidExchange.
-
-    If a file has problems, `find_more` finds others in all of them. `load_file` loads one file.
-    """
-    loaders = (partial(load_file, path, find_more) for path in visible_json_files(folder))
-    return _unique_exchanges(loaders, find_more)
-
-
 @cache
 def packaged_exchanges(profile: str) -> tuple[Exchange, ...]:
     """Return the documented samples of a profile, each in a file of its own; the tests check them."""
@@ -370,46 +333,6 @@ def recorded_chunks(http: Mapping[str, Any]) -> Iterator[tuple[float, bytes]]:
 def decode_content(part: Mapping[str, Any]) -> bytes:
     """Return the bytes of a chunk or a body, from its `text` or its `base64`."""
     return part["text"].encode() if "text" in part else b64decode(part["base64"], validate=True)
-
-
-def _unique_exchanges(
-    loaders: Iterable[Callable[[], tuple[Exchange, ...]]], find_more: FindMore
-) -> tuple[Exchange, ...]:
-    """The exchanges of several files, one loader each; InvalidExchange with the problems of all of them."""
-    parsed: list[Exchange] = []
-    errors: list[InvalidExchange] = []
-    for load in loaders:
-        try:
-            parsed += load()
-        except InvalidExchange as error:
-            errors.append(error)
-    names: set[str] = set()
-    for exchange in parsed:
-        if exchange.name in names and not exchange.has_generated_name:
-            reason = f"another exchange already has the name {exchange.name!r}"
-            errors.append(InvalidExchange(exchange.file, f"{exchange.pointer}/name", reason))
-        elif not exchange.has_generated_name:
-            names.add(exchange.name)
-    if errors:
-        errors += [
-            InvalidExchange(each.file, each.pointer + pointer, reason)
-            for each in parsed
-            for pointer, reason in find_more(each.document)
-        ]
-        raise InvalidExchange.combine(errors)
-    return tuple(_with_free_name(each, names) if each.has_generated_name else each for each in parsed)
-
-
-def _with_free_name(exchange: Exchange, names: set[str]) -> Exchange:
-    """An exchange whose generated name is not one of `names`, to which it is added."""
-    candidates = (f"{exchange.name[:90]}-{number}" for number in count(2))
-    name = (
-        exchange.name
-        if exchange.name not in names
-        else next(each for each in candidates if each not in names)
-    )
-    names.add(name)
-    return exchange._replace(name=name)
 
 
 def is_valid_part(definition: str, value: Any) -> bool:

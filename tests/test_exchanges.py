@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import load_exchange_folder, packaged_exchanges, parse_exchange, recorded_chunks
+from mockserver.exchange_files import load_exchange_folder
+from mockserver.exchanges import packaged_exchanges, parse_exchange, recorded_chunks
 
 VALID_EXCHANGE: dict[str, Any] = {"format": 1, "name": "a", "match": {"prompt": "hi"}, "reply": {"body": {}}}
 

@@ -10,7 +10,8 @@ import pytest
 
 from mockserver.contract.check import RULES_SKIPPED_WHEN_TRIMMED, check_request, check_response, check_stream
 from mockserver.contract.findings import errors
-from mockserver.exchanges import Exchange, load_exchange_folder, packaged_exchanges
+from mockserver.exchange_files import load_exchange_folder
+from mockserver.exchanges import Exchange, packaged_exchanges
 from tests.api_client import ApiClient
 
 EXCHANGES = packaged_exchanges("qwen-2026-01")

@@ -23,6 +23,7 @@ LAYERS = (
     ("wire",),
     ("documents",),
     ("exchanges",),
+    ("exchange_files",),
     ("contract", "replies"),
     ("reports",),
     ("server",),

@@ -17,7 +17,8 @@ from mockserver.cli.options import mask_option
 from mockserver.cli.output.terminal import with_progress
 from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange, MockServerError
-from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.exchange_files import load_exchange_folder
+from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, profile_names
 from mockserver.regular_files import read_named_file
 from mockserver.reports.formatting import format_count

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from mockserver.exchanges import load_exchange_folder
+from mockserver.exchange_files import load_exchange_folder
 from tests.cli.conftest import RunCli
 
 ROOT = Path(__file__).parent.parent.parent

@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from mockserver import FunctionCall, Message, MockServer, Reasoning, ToolCall, resources
-from mockserver.exchanges import load_exchange_folder, parse_exchange
+from mockserver.exchange_files import load_exchange_folder
+from mockserver.exchanges import parse_exchange
 from mockserver.server.access import ApiKeys
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services

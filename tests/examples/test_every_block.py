@@ -23,7 +23,7 @@ import yaml
 
 from docs.generate import PAGES as GENERATED_PAGES
 from mockserver.cli.commands import group
-from mockserver.exchanges import load_exchange_folder
+from mockserver.exchange_files import load_exchange_folder
 from mockserver.server.delivery.faults import streams
 from tests.examples import test_blocks, test_console_blocks
 from tests.examples.page_setups import PAGE_SETUPS

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from mockserver.errors import InvalidExchange, MockServerError
-from mockserver.exchanges import Exchange, FindMore, find_nothing, load_exchange_file, load_exchange_folder
+from mockserver.exchange_files import load_exchange_file, load_exchange_folder
+from mockserver.exchanges import Exchange, FindMore, find_nothing
 from mockserver.regular_files import visible_json_files
 
 __all__ = ["MAX_RELOADED_VALUES", "ExchangeFolder", "ExchangeReloader"]

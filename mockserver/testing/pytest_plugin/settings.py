@@ -11,7 +11,8 @@ import pytest
 
 from mockserver.contract.rules import load_conduct_rules, load_rules
 from mockserver.errors import ConfigurationError, InvalidExchange
-from mockserver.exchanges import Exchange, load_exchange_folder
+from mockserver.exchange_files import load_exchange_folder
+from mockserver.exchanges import Exchange
 from mockserver.profiles import DEFAULT_PROFILE, load_profile, resolve_profile_name
 from mockserver.replies.renderings import load_rendering
 from mockserver.server.journal_entries import REFUSED, UNPLANNED

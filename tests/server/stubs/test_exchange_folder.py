@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mockserver.errors import InvalidExchange
-from mockserver.exchanges import MAX_FILE_BYTES, Exchange, FindMore, load_exchange_file
+from mockserver.exchange_files import MAX_FILE_BYTES, load_exchange_file
+from mockserver.exchanges import Exchange, FindMore
 from mockserver.server.state.sessions import open_session, use_exchanges
 from mockserver.server.stubs import exchange_folder
 from mockserver.server.stubs.exchange_folder import MAX_RELOADED_VALUES, ExchangeFolder
