@@ -19,6 +19,7 @@ from mockserver.replies.usage import count_text_tokens
 
 __all__ = [
     "ReplyTemplate",
+    "SharedStreamTemplate",
     "SlotValues",
     "StreamFrames",
     "StreamTemplate",
@@ -88,17 +89,30 @@ class StreamTemplate:
         return tuple(uses[slot] for slot in range(self.slot_count))
 
 
+class SharedStreamTemplate(NamedTuple):
+    """The frames of a stream whose texts are slots, which streams with as many chunks share; and the texts of one."""
+
+    template: StreamTemplate
+    texts: SlotValues
+
+    def render(self, slots: SlotValues) -> StreamFrames:
+        """As of `StreamTemplate`."""
+        return StreamFrames(self.template, (*slots, *self.texts), has_own_texts=True)
+
+
 class StreamFrames(Sequence[bytes]):
     """The frames of a stream, each rendered when it is read.
 
     A stream may stay open for long, and the journal keeps what it sent: the values need a tenth of the memory.
     """
 
-    __slots__ = ("_slots", "template")
+    __slots__ = ("_has_own_texts", "_slots", "template")
 
-    def __init__(self, template: StreamTemplate, slots: SlotValues) -> None:
+    def __init__(self, template: StreamTemplate, slots: SlotValues, *, has_own_texts: bool = False) -> None:
+        """`has_own_texts`: its texts are in the slots."""
         self.template = template
         self._slots = slots
+        self._has_own_texts = has_own_texts
 
     def __len__(self) -> int:
         return len(self.template.parts)
@@ -118,6 +132,11 @@ class StreamFrames(Sequence[bytes]):
         form, number = self.template.parts[index]
         frame: bytes = form % self.template.picks[number](self._slots)
         return frame
+
+    @property
+    def token_counts(self) -> tuple[int, ...]:
+        """The tokens of text in each frame."""
+        return tuple(map(count_text_tokens, self)) if self._has_own_texts else self.template.token_counts
 
     @property
     def size(self) -> int:

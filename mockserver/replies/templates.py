@@ -21,6 +21,7 @@ from mockserver.replies.framing import encode_event
 from mockserver.replies.items import JSONObject
 from mockserver.replies.markers import (
     ReplyTemplate,
+    SharedStreamTemplate,
     SlotValues,
     StreamTemplate,
     compile_body,
@@ -37,7 +38,9 @@ __all__ = [
     "DEFAULT_SHAPE",
     "FixedValues",
     "TemplateShape",
+    "can_share_stream",
     "can_share_template",
+    "compile_chunked",
     "compile_generated_reply",
     "compile_reply",
     "compile_stream",
@@ -123,20 +126,35 @@ def compile_generated_reply(
 
     Its slots are those of `compile_reply`, then `text_slots`.
     """
+    return compile_reply(_mark_texts(script), profile, rendering, model, shape)
+
+
+def _mark_texts(script: Script, *, by_chunk: bool = False) -> Script:
+    """The script with markers in place of its texts, or of each chunk of them, and of its token counts."""
     kinds = tuple(
         FunctionCall(item.name, "", item.call_id)
         if isinstance(item, FunctionCall)
-        else type(item)
+        else (type(item), len(item.chunks) if by_chunk else 1)
         if isinstance(item, Message | Reasoning)
         else item
         for item in script.items
     )
-    return compile_reply(_script_with_markers(kinds, script.status), profile, rendering, model, shape)
+    return _script_with_markers(kinds, script.status)
 
 
 def can_share_template(script: Script) -> bool:
     """Whether `compile_generated_reply` gives what `compile_reply` does: only texts and token counts are its own."""
     return script.error is None and not script.usage.cached_tokens
+
+
+def can_share_stream(script: Script) -> bool:
+    """Whether `compile_chunked` gives what `compile_stream` does, for texts of a moderate length."""
+    # The arguments of a function are cut into chunks by what they are.
+    return can_share_template(script) and all(
+        isinstance(item, ToolCall)
+        or (isinstance(item, Message | Reasoning) and len(item.chunks) <= _MAX_SHARED_CHUNKS)
+        for item in script.items
+    )
 
 
 def text_slots(script: Script) -> SlotValues:
@@ -150,6 +168,9 @@ def text_slots(script: Script) -> SlotValues:
     return (b"%d" % output, b"%d" % reasoning, *[json.dumps(text)[1:-1] for text in texts])
 
 
+#: Chunks of a text that are slots: each is an object that its script keeps.
+_MAX_SHARED_CHUNKS = 256
+
 #: The slots of `text_slots`, before those of the texts.
 _TOKEN_SLOTS = ("output_tokens", "reasoning_tokens")
 
@@ -159,12 +180,32 @@ def _script_with_markers(kinds: tuple[Any, ...], status: str) -> Script:
     """A script of these items with markers in place of its texts and token counts."""
     items: list[Item] = []
     for at, kind in enumerate(kinds):
-        marker = string_marker(f"text{at}")
         if isinstance(kind, FunctionCall):
-            items.append(FunctionCall(kind.name, marker, kind.call_id))
+            items.append(FunctionCall(kind.name, string_marker(f"text{at}_0"), kind.call_id))
+        elif isinstance(kind, ToolCall):
+            items.append(kind)
         else:
-            items.append(kind if isinstance(kind, ToolCall) else kind((marker,)))
+            item_type, chunk_count = kind
+            items.append(item_type(tuple(string_marker(f"text{at}_{n}") for n in range(chunk_count))))
     return Script(tuple(items), _MARKED_USAGE, status)
+
+
+def compile_chunked(
+    script: Script, profile: str, rendering: str, model: str, shape: TemplateShape = DEFAULT_SHAPE
+) -> tuple[SharedStreamTemplate, ReplyTemplate, SlotValues]:
+    """The compiled stream of one of many scripts, its reply in wire form, and the slots of that reply's texts.
+
+    The templates have a slot for each chunk. Scripts with as many chunks share them.
+    """
+    marked = _mark_texts(script, by_chunk=True)
+    stream = compile_stream(marked, profile, rendering, model, shape)
+    stored = compile_reply(marked, profile, "wire", model, shape)
+    output, reasoning = stated_or_estimated_tokens(script)
+    chunks = [
+        chunk for item in script.items if isinstance(item, Message | Reasoning) for chunk in item.chunks
+    ]
+    texts = (b"%d" % output, b"%d" % reasoning, *[json.dumps(chunk)[1:-1] for chunk in chunks])
+    return SharedStreamTemplate(stream, texts), stored, texts
 
 
 @lru_cache(maxsize=1024)
@@ -244,7 +285,9 @@ def _facts_with_markers(
     slots = [*_COMMON_SLOTS, *(f"echo_{name}" for name in echoed), *cached, *item_slots, *call_slots.values()]
     if script.usage is _MARKED_USAGE:
         slots += _TOKEN_SLOTS
-        slots += [f"text{at}" for at, item in enumerate(script.items) if not isinstance(item, ToolCall)]
+        for at, item in enumerate(script.items):
+            text_count = len(item.chunks) if isinstance(item, Message | Reasoning) else 1
+            slots += [f"text{at}_{n}" for n in range(text_count) if not isinstance(item, ToolCall)]
     return facts, {slot.encode(): at for at, slot in enumerate(slots)}
 
 

@@ -65,9 +65,7 @@ def apply_timing(
     if delivery.hold is not None:
         steps = delivery.hold.apply(steps)
     if pace is not None:
-        counts = (
-            pieces.template.token_counts if isinstance(pieces, StreamFrames) and pace.per_token_ms else None
-        )
+        counts = pieces.token_counts if isinstance(pieces, StreamFrames) and pace.per_token_ms else None
         steps = apply_pace(steps, pace, number, counts)
     if chunking is not None:
         steps = apply_chunking(steps, chunking, number)

@@ -371,8 +371,10 @@ def _compile_reply(
     facts = request.facts
     form = (session.profile.name, session.rendering, facts.model, build_shape(session, request, cache))
     echoes = build_echo_slots(session, facts, request, script, cache)
-    if selected.compiled is not None and script is selected.reply and not facts.stream:
-        return compile_kept_script(selected.compiled, script, form), echoes
+    if selected.compiled is not None and script is selected.reply:
+        kept = compile_kept_script(selected.compiled, script, form, stream=facts.stream)
+        if kept is not None:
+            return kept, echoes
     is_large = script.json_size > MAX_KEPT_SCRIPT_BYTES
     compile_ = compile_script.__wrapped__ if is_large else compile_script
     compiled = compile_(script, *form, facts.stream, is_generated)

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.findings import Finding
 from mockserver.profiles import load_profile
-from mockserver.replies.markers import ReplyTemplate, SlotValues, StreamTemplate
+from mockserver.replies.markers import ReplyTemplate, SharedStreamTemplate, SlotValues, StreamTemplate
 from mockserver.replies.renderings import Rendering
 from mockserver.replies.script import Script
 from mockserver.replies.templates import (
     TemplateShape,
+    can_share_stream,
     can_share_template,
+    compile_chunked,
     compile_generated_reply,
     compile_reply,
     compile_stream,
@@ -44,7 +46,7 @@ __all__ = [
 class CompiledScript(NamedTuple):
     """What the replies with a script have in common; the members are those of `ReplyPlan`."""
 
-    template: StreamTemplate | ReplyTemplate
+    template: StreamTemplate | SharedStreamTemplate | ReplyTemplate
     stored_template: ReplyTemplate | None
     text_slots: SlotValues
     item_ids: ItemIds
@@ -88,24 +90,40 @@ def compile_script(
 
 
 def compile_kept_script(
-    kept: dict[Any, CompiledScript], script: Script, form: tuple[str, str, str, TemplateShape]
-) -> CompiledScript:
-    """Like `compile_script`, for a reply without `stream`; `kept` is the script's own cache.
+    kept: dict[Any, CompiledScript],
+    script: Script,
+    form: tuple[str, str, str, TemplateShape],
+    *,
+    stream: bool,
+) -> CompiledScript | None:
+    """Like `compile_script`, with the script's own cache; None: it is too large, or shares no template.
 
     `form`: profile, rendering, model and shape.
     """
-    form = _one_of_equal(form)
-    compiled = kept.get(form)
-    if compiled is None:
-        compiled = compile_script.__wrapped__(
-            script, *form, stream=False, shares_template=can_share_template(script)
+    key = _one_of_equal((form, stream))
+    compiled = kept.get(key)
+    if compiled is None and _can_be_kept(script, stream=stream):
+        compiled = (
+            _compile_chunked(script, form)
+            if stream
+            else compile_script.__wrapped__(script, *form, False, True)
         )
-        compiled = compiled._replace(item_ids=_one_of_equal(compiled.item_ids))
         if len(kept) >= _MAX_KEPT_FORMS:
             kept.clear()
-        if script.json_size <= MAX_KEPT_SCRIPT_BYTES:
-            kept[form] = compiled
+        kept[key] = compiled = compiled._replace(item_ids=_one_of_equal(compiled.item_ids))
     return compiled
+
+
+def _can_be_kept(script: Script, *, stream: bool) -> bool:
+    return script.json_size <= MAX_KEPT_SCRIPT_BYTES and (
+        can_share_stream(script) if stream else can_share_template(script)
+    )
+
+
+def _compile_chunked(script: Script, form: tuple[str, str, str, TemplateShape]) -> CompiledScript:
+    template, stored, texts = compile_chunked(script, *form)
+    ids = build_item_ids(script, load_profile(form[0]))
+    return CompiledScript(template, stored, texts, ids, stated_or_estimated_tokens(script)[0])
 
 
 @lru_cache(maxsize=1024)
@@ -117,7 +135,7 @@ def _one_of_equal(value: Any) -> Any:
 class ReplyPlan(NamedTuple):
     """A reply without its ids and times."""
 
-    template: StreamTemplate | ReplyTemplate
+    template: StreamTemplate | SharedStreamTemplate | ReplyTemplate
     rendering: Rendering
     """The rendering of the template."""
     stored_template: ReplyTemplate | None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import pytest
 
+from mockserver.replies.markers import StreamFrames
 from mockserver.replies.script import (
     FunctionCall,
     Message,
@@ -32,6 +35,8 @@ SCRIPTS = (
     Script((Message(("",)),)),
     Script(()),
     Script((Reasoning(("Let me ", "think.")), Message(("Yes", ".")))),
+    Script((Message(()), Message(("One, ", "", 'two"\\n', "and 三")))),
+    message_script("A word. " * 300),
     Script((FunctionCall("get_weather", {"city": "Paris"}), FunctionCall("get_time", "{}", "call_1"))),
     Script((SEARCH, Message(("Found.",)))),
     Script((Message(("Cut",)),), status="incomplete"),
@@ -49,10 +54,18 @@ def session_with(scripts: Mapping[int, Script]) -> Session:
     return session
 
 
-async def reply_to(session: Session, number: int, **members: object) -> list[bytes]:
+async def reply_to(session: Session, number: int, **members: object) -> tuple[object, ...]:
+    """What is sent, the tokens in each frame, and what is stored."""
     body = json.dumps({"model": MODELS[0], "input": f"What is in city {number:05}?", **members})
-    reply = await respond(session, MemoryStore(), "/v1/responses", body.encode())
-    return list(reply.pieces)
+    store = MemoryStore()
+    reply = await respond(session, store, "/v1/responses", body.encode())
+    pieces = list(reply.pieces)
+    tokens = reply.pieces.token_counts if isinstance(reply.pieces, StreamFrames) else ()
+    id_ = re.search(rb'"id":"([^"]+)"', pieces[0])
+    assert id_ is not None
+    record = store.find(session.name, id_[1].decode())
+    assert record is not None
+    return pieces, tokens, record.response_body
 
 
 @pytest.mark.parametrize("rendering", ["wire", "documented"])
@@ -69,16 +82,18 @@ def test_a_reply_among_many_has_the_same_bytes_as_one_among_few(rendering: str) 
                 assert replies[0] == replies[1], script
 
 
-async def ask_all(session: Session, numbers: Iterable[int]) -> None:
+async def ask_all(session: Session, numbers: Iterable[int], *, stream: bool) -> None:
     for number in numbers:
-        await reply_to(session, number)
+        await reply_to(session, number, stream=stream)
 
 
-def test_a_reply_among_many_takes_as_many_steps_as_one_among_few() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_among_many_takes_as_many_steps_as_one_among_few(*, stream: bool) -> None:
     calls = []
     for count in (10, 1_100):
         session = session_with({number: message_script(f"Reply {number}.") for number in range(count)})
-        asyncio.run(ask_all(session, range(count)))
-        calls.append(count_calls(lambda: asyncio.run(ask_all(session, range(10)))))  # noqa: B023 (called at once)
+        asyncio.run(ask_all(session, range(count), stream=stream))
+        ask_ten = partial(ask_all, session, range(10), stream=stream)
+        calls.append(count_calls(lambda: asyncio.run(ask_ten())))  # noqa: B023 (called at once)
     few, many = calls
     assert many <= 1.1 * few
