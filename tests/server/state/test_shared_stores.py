@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -599,6 +600,46 @@ def test_a_redis_that_became_a_replica_is_left_for_a_new_connection(redis: Redis
         await store.put(record("b"))
         assert before
         assert not before & store_connections()
+
+    run(store, scenario)
+
+
+def test_a_long_reply_of_redis_holds_up_no_other_request(redis: RedisServer, tmp_path: Path) -> None:
+    """Between the store and Redis there is a proxy, which holds the replies on the first connection."""
+    target, proxy = urlsplit(redis.url).path, tmp_path / "proxy.sock"
+    store = open_shared_store(f"unix://{proxy}?db=1")
+    released = asyncio.Event()
+    connections: list[asyncio.Task[Any] | None] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_held: bool) -> None:
+        while data := await reader.read(1 << 16):
+            if is_held:
+                await released.wait()
+            writer.write(data)
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_first = not connections
+        connections.append(asyncio.current_task())
+        from_redis, to_redis = await asyncio.open_unix_connection(target)
+        await asyncio.gather(
+            forward(reader, to_redis, is_held=False), forward(from_redis, writer, is_held=is_first)
+        )
+
+    async def scenario() -> None:
+        async with await asyncio.start_unix_server(connect, proxy):
+            released.set()
+            await store.put(record("a"))
+            released.clear()
+            first = asyncio.create_task(store.get("s", "a"))
+            for _ in range(3):  # until it is on its way
+                await asyncio.sleep(0)
+            assert await store.get("s", "a") == record("a")
+            assert not first.done()
+            released.set()
+            assert await first == record("a")
+            await store.close()
+            await asyncio.gather(*filter(None, connections))
 
     run(store, scenario)
 

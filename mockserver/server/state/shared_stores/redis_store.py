@@ -11,7 +11,8 @@ Keys, with the number of times that the session was cleared as its generation:
     mockserver:SESSION:GENERATION:taken:NAME            replies of an exchange; expires 30 days after the last request
     mockserver:SESSION:GENERATION:usage:DIGEST:SECONDS  list of the requests of a key to a model, for rate limits
 
-Requests that are handled at the same time share a round trip, in which one MGET reads for all of them. A server that
+Requests that are handled at the same time share a round trip, in which one MGET reads for all of them, and so do those
+that come while another one is under way. A server that
 does not answer within the time limit fails the requests that wait for it; for a moment others fail at once, then the
 next one tries again.
 
@@ -58,8 +59,12 @@ _TIME_LIMIT = 0.8
 #: Seconds after a failure in which requests fail without a new attempt.
 _PAUSE_AFTER_FAILURE = 0.25
 
-#: Round trips at the same time. Requests that come meanwhile share the next one: under load it is cheaper for each.
-_MAX_BATCHES = 2
+#: Seconds that requests wait for a round trip that is under way, to share the next one: under load that is cheaper for
+#: each. Then they begin one beside it, so that a long document holds up no other request.
+_SHARING_SECONDS = 0.01
+
+#: Round trips at the same time.
+_MAX_BATCHES = 4
 
 _SCHEMA_KEY = b"mockserver:schema"
 
@@ -198,6 +203,10 @@ class RedisStore:
         self._last_failure = ""
         self._waiting: list[_Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        """Round trips that are under way."""
+        self._awaited: asyncio.Task[None] | None = None
+        """The one that others wait for; None: they need not wait."""
+        self._end_of_sharing: asyncio.TimerHandle | None = None
         self._generations: dict[str, bytes] = {}
         """Of the sessions that were cleared."""
         try:
@@ -396,7 +405,7 @@ class RedisStore:
 
         It is run again if another server has cleared the session.
         """
-        if not self._waiting and len(self._tasks) < _MAX_BATCHES:
+        if not self._waiting and self._awaited is None:
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._send_waiting)
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -407,13 +416,23 @@ class RedisStore:
         waiting, self._waiting = self._waiting, []
         if not waiting:  # the end of a round trip has sent them
             return
-        task = self._loop.create_task(self._send(waiting))
+        task = self._awaited = self._loop.create_task(self._send(waiting))
         self._tasks.add(task)
         task.add_done_callback(self._end_batch)
+        self._end_of_sharing = self._loop.call_later(_SHARING_SECONDS, self._end_sharing)
 
     def _end_batch(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._send_waiting()
+        if task is self._awaited and self._end_of_sharing is not None:
+            self._end_of_sharing.cancel()
+            self._awaited = None
+        if self._awaited is None:
+            self._send_waiting()
+
+    def _end_sharing(self) -> None:
+        if len(self._tasks) < _MAX_BATCHES:
+            self._awaited = None
+            self._send_waiting()
 
     async def _send(self, waiting: list[_Request]) -> None:
         reason = "the connection is closed"
