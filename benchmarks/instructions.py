@@ -8,6 +8,7 @@ A server runs under callgrind and answers one connection. Of each kind it answer
 ones, so neither start nor warm-up is part of the result. `--tree` counts another checkout, `--console`
 a server with a console that nobody looks at.
 
+The kind `start` is all that a server does until the first reply.
 The kinds `stub` and `stubs` are distinct requests to a server with one stub, and with 10,000 more that have `contains`.
 
 The ratio is to a minimal application on uvicorn that sends the same bytes. `instructions.json` has the committed
@@ -67,6 +68,7 @@ class _Server(NamedTuple):
 _PLAIN = _Server("plain")
 #: What can be counted, by name: that of the requests, and the server.
 KINDS = {
+    "start": ("reply", _Server("start")),
     "reply": ("reply", _PLAIN),
     "distinct": ("plain", _PLAIN),
     "chained": ("chained", _PLAIN),
@@ -89,7 +91,13 @@ class CountedServer:
     """A server under callgrind, and a connection to it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], url_file: Path, output: Path, log_delay: float = 0
+        self,
+        process: subprocess.Popen[bytes],
+        url_file: Path,
+        output: Path,
+        log_delay: float = 0,
+        *,
+        is_counting: bool = False,
     ) -> None:
         """`log_delay` is how many seconds after a request the server writes its log line and those that wait."""
         self._process = process
@@ -99,7 +107,13 @@ class CountedServer:
         self._dump_count = 0
         self._earlier_id = ""
         self._idle_rate: float | None = None
-        self._is_counting = False
+        self._is_counting = is_counting
+
+    def count_start(self, path: str, kind: str) -> float:
+        """The instructions until the first reply, of a server that counts from its start."""
+        with socket.create_connection(("127.0.0.1", self.wait_for_port())) as connection:
+            self._send(connection, path, request_body(kind, 0))
+        return self._dump()
 
     def count(self, path: str, kind: str, requests: int) -> float:
         """The instructions of one request of a kind, on average."""
@@ -186,14 +200,22 @@ def _receive(connection: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def counted_server(
-    arguments: list[str], url_file: Path, environment: dict[str, str], log_delay: float = 0
+    arguments: list[str],
+    url_file: Path,
+    environment: dict[str, str],
+    log_delay: float = 0,
+    *,
+    from_start: bool = False,
 ) -> Iterator[CountedServer]:
-    """Run a Python program that writes its URL to a file, under callgrind. `log_delay`: as of `CountedServer`."""
+    """Run a Python program that writes its URL to a file, under callgrind. `log_delay`: as of `CountedServer`.
+
+    It counts from the first requests on, so that it starts several times as fast, or `from_start`.
+    """
     output = url_file.with_suffix(".callgrind")
     # Addresses decide the order of some sets, and how dictionaries collide.
     fixed = ["setarch", "-R"] if _can_fix_addresses() else []
-    # It counts from the first requests on, so that it starts several times as fast.
-    options = ["--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}"]
+    begin = "yes" if from_start else "no"
+    options = ["--tool=callgrind", f"--instr-atstart={begin}", f"--callgrind-out-file={output}"]
     command = [*fixed, "valgrind", *options, sys.executable]
     server = subprocess.Popen(
         [*command, *arguments],
@@ -203,7 +225,7 @@ def counted_server(
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield CountedServer(server, url_file, output, log_delay)
+        yield CountedServer(server, url_file, output, log_delay, is_counting=from_start)
     finally:
         server.kill()
         server.wait()
@@ -227,14 +249,15 @@ def _wait_for_port(url_file: Path, server: subprocess.Popen[bytes]) -> int:
 
 @contextlib.contextmanager
 def _our_server(
-    tree: Path, folder: Path, options: tuple[str, ...], server: _Server
+    tree: Path, folder: Path, options: tuple[str, ...], server: _Server, *, from_start: bool = False
 ) -> Iterator[CountedServer]:
     url_file = folder / f"{server.name}.url"
     # With a seed the ids and texts are the same in every run, and so is their length.
     serve = ["-c", _SERVE, "serve", "--port", "0", "--url-file", str(url_file), "--seed", "1"]
     serve += [*server.options, *options]
     serve += () if server.stub_count is None else ADMIN_OPTIONS
-    with counted_server(serve, url_file, {"PYTHONPATH": str(tree)}, _LOG_DELAY_S) as counted:
+    environment = {"PYTHONPATH": str(tree)}
+    with counted_server(serve, url_file, environment, _LOG_DELAY_S, from_start=from_start) as counted:
         if server.stub_count is not None:
             _add_stubs(counted.wait_for_port(), server.stub_count)
         yield counted
@@ -248,9 +271,10 @@ def _add_stubs(port: int, count: int) -> None:
 
 
 @contextlib.contextmanager
-def _bare_server(folder: Path) -> Iterator[CountedServer]:
-    program = str(Path(__file__).with_name("bare_uvicorn.py"))
-    with counted_server([program, str(folder)], folder / "bare", {}) as server:
+def _bare_server(folder: Path, *, from_start: bool = False) -> Iterator[CountedServer]:
+    program, url_file = str(Path(__file__).with_name("bare_uvicorn.py")), folder / "bare"
+    url_file.unlink(missing_ok=True)
+    with counted_server([program, str(folder)], url_file, {}, from_start=from_start) as server:
         yield server
 
 
@@ -276,6 +300,12 @@ def measure(tree: Path, kinds: list[str], requests: int, *options: str) -> dict[
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         save_samples(tree, folder, sorted({KINDS[kind][0] for kind in kinds}))
+        if "start" in kinds:
+            results["start"] = _measure_start(tree, folder, options)
+            _print_row("start", *results["start"])
+            kinds = [kind for kind in kinds if kind != "start"]
+        if not kinds:
+            return results
         bare = stack.enter_context(_bare_server(folder))
         servers = {
             server: stack.enter_context(_our_server(tree, folder, options, server))
@@ -290,6 +320,15 @@ def measure(tree: Path, kinds: list[str], requests: int, *options: str) -> dict[
             results[kind] = ours / 1000, baselines[request_kind] / 1000
             _print_row(kind, *results[kind])
     return results
+
+
+def _measure_start(tree: Path, folder: Path, options: tuple[str, ...]) -> tuple[float, float]:
+    kind, server = KINDS["start"]
+    with _our_server(tree, folder, options, server, from_start=True) as counted:
+        ours = counted.count_start(path_of(kind), kind)
+    with _bare_server(folder, from_start=True) as counted:
+        bare = counted.count_start(f"/{kind}/responses", kind)
+    return ours / 1000, bare / 1000
 
 
 def _print_row(kind: str, ours: float, bare: float) -> None:
