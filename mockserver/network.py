@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
-from shlex import quote
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
@@ -92,5 +91,7 @@ def no_proxy_exports(environment: Mapping[str, str], url: str) -> list[str]:
     exempt = {host.strip() for name in _NO_PROXY_VARIABLES for host in environment.get(name, "").split(",")}
     if not proxy_variables(environment) or exempt & {"*", urlsplit(url).hostname or ""}:
         return []
+    from shlex import quote
+
     value = no_proxy_variables(environment, url)[_NO_PROXY_VARIABLES[0]]
     return [f'export NO_PROXY={quote(value)} no_proxy="$NO_PROXY"']

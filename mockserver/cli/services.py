@@ -57,11 +57,11 @@ def build_services(keys: tuple[str, ...], quiet: bool, **settings: Any) -> Servi
 
 
 def _open_exchange_folder(settings: Mapping[str, Any]) -> ExchangeFolder | None:
+    if not settings["exchanges"]:
+        return None
     from mockserver.server.stubs.document_problems import problem_finder
     from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
-    if not settings["exchanges"]:
-        return None
     return ExchangeFolder(settings["exchanges"], problem_finder(settings["profile"], settings["rendering"]))
 
 

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from ipaddress import ip_address
-
-from starlette.types import Scope
+from typing import TYPE_CHECKING
 
 from mockserver.errors import ConfigurationError
 from mockserver.network import is_loopback
 from mockserver.server.delivery.faults import find_service_fault
 from mockserver.server.errors import NotAnApiRequest
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 __all__ = [
     "ANY_ORIGIN",

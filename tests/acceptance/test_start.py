@@ -16,7 +16,7 @@ UNUSED = (
     "jsonschema",
     "rich",
     "click.shell_completion",
-    "starlette.applications",
+    "starlette",
     "mockserver.contract.chat.check",
     "mockserver.contract.check",
     "mockserver.contract.openapi",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from starlette.types import Receive, Scope, Send
-
 from mockserver.errors import ConfigurationError
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.http.direct_replies import DirectReplies
@@ -19,6 +17,8 @@ from mockserver.server.large_bodies import run_in_worker
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from mockserver.server.http.profile_routes import ProfileRoutes
 
 __all__ = ["App"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from typing import TYPE_CHECKING
 
 from mockserver.server.access import AllowedHosts
 from mockserver.server.http.transmission import with_standard_messages
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["allow_origins"]
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
-
-from starlette.types import Scope
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.pipeline import (
@@ -30,6 +28,9 @@ from mockserver.server.state.journal import Entry, RequestHead
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore
 from mockserver.slow_imports import ImportPending
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 __all__ = ["DirectReplies", "DirectReply", "KnownHead"]
 

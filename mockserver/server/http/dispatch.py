@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
-
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.engine.rendered_replies import RenderedReply
@@ -24,6 +22,9 @@ from mockserver.server.mock_headers import ADMIN_PATH_PREFIX, ADMIN_TOKEN_HEADER
 from mockserver.server.state.journal import EntryDetails, request_secrets
 from mockserver.server.state.session_registry import SESSION_PATH_PREFIX
 from mockserver.wire.redaction import redact_keys
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 __all__ = ["HotRoutes", "run_handler"]
 

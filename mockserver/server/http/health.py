@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.types import Scope, Send
+from typing import TYPE_CHECKING
 
 from mockserver import __version__
 from mockserver.replies.token_counts import token_counts_in_force
@@ -11,6 +11,9 @@ from mockserver.server.http.reply_delivery import send_json
 from mockserver.server.http.requests import HttpRequest
 from mockserver.server.http.transmission import send_body
 from mockserver.wire import json
+
+if TYPE_CHECKING:
+    from starlette.types import Scope, Send
 
 __all__ = ["HEALTH_REQUESTS", "health", "health_facts", "is_health_check", "send_health"]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from time import monotonic
+from typing import TYPE_CHECKING
 from zlib import crc32
-
-from starlette.types import Scope
-from starlette.types import Send as AsgiSend
 
 from mockserver.clock import SystemClock
 from mockserver.errors import ConfigurationError
@@ -31,6 +29,10 @@ from mockserver.server.http.transmission import (
 from mockserver.server.large_bodies import run_beside_loop, run_in_worker
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.server.state.journal import SendTimes
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+    from starlette.types import Send as AsgiSend
 
 __all__ = ["delay_as_requested", "send_delivered", "send_steps", "send_with_entry"]
 

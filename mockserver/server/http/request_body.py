@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NamedTuple, NoReturn
-
-from starlette.types import Message, Receive, Scope
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mockserver.contract.rules import make_finding
 from mockserver.errors import (
@@ -21,6 +19,9 @@ from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.large_bodies import join_pieces, run_beside_loop
 from mockserver.wire import json
 from mockserver.wire.content_encoding import CODINGS, decode_pieces, parse_content_encoding
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope
 
 __all__ = [
     "BODY_TIMEOUT_SECONDS",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
-
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockserver.contract.findings import Finding
 from mockserver.errors import ConfigurationError
@@ -21,6 +19,9 @@ from mockserver.server.mock_headers import FAULT_HEADER, SCENARIO_HEADER
 from mockserver.server.state.journal import BodyText, Entry, EntryDetails, RequestHead
 from mockserver.server.state.store import StoreUnavailable
 from mockserver.wire import json
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 __all__ = [
     "SESSION_SCOPE_KEY",

@@ -15,11 +15,11 @@ from mockserver.server.mock_headers import ADMIN_TOKEN_HEADER
 from mockserver.server.state.session_registry import SessionRegistry
 from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore, Store
-from mockserver.server.stubs.exchange_folder import ExchangeFolder
 from mockserver.settings import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from mockserver.server.console.access import ConsoleAccess
+    from mockserver.server.stubs.exchange_folder import ExchangeFolder
 
 __all__ = ["Fallback", "Services"]
 

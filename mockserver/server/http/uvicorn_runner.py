@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING, Any
 import httptools
 import uvicorn
 import uvicorn.lifespan.off  # uvicorn would load it when a server is started
-from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -55,6 +54,8 @@ from mockserver.server.state.journal import ClientAddress, Entry
 from mockserver.stop_signals import stop_signals
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Scope
+
     from mockserver.server.http.direct_replies import DirectReplies, DirectReply
     from mockserver.server.http.tunnels import Address, Gateway
 
