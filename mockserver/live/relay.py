@@ -21,12 +21,8 @@ from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint
 from mockserver.live.forwarding import NO_RETRY, Forwarder
-from mockserver.live.pass_through import (
-    Failure,
-    PassThroughChecker,
-    PassThroughExchange,
-    relative_path,
-)
+from mockserver.live.pass_through import Failure, PassThroughExchange, relative_path
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import Profile
 from mockserver.server.access import AllowedHosts, ApiKeys
 from mockserver.server.errors import ApiError

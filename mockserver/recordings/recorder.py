@@ -18,7 +18,8 @@ from mockserver.contract.findings import Finding
 from mockserver.contract.formatting import redact_finding
 from mockserver.errors import InvalidExchange
 from mockserver.live.background import BackgroundWorker
-from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
+from mockserver.live.pass_through import PassThroughExchange
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import Profile, load_profile
 from mockserver.recordings import recording_folder
 from mockserver.recordings.recorded_exchanges import (

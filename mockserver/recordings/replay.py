@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange, recorded_chunks
-from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange, relative_path
+from mockserver.live.pass_through import PassThroughExchange, relative_path
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import Profile
 from mockserver.recordings.playback_queue import PlaybackQueue
 from mockserver.server.access import AllowedHosts, ApiKeys

@@ -183,7 +183,7 @@ def test_unusable_arguments_exit_with_2(options: tuple[str, ...], message: str, 
 #: Runs a command in a process whose checks never end, and hold the interpreter all the time.
 ENDLESS_CHECKS = """
 import sys
-from mockserver.live.pass_through import PassThroughChecker
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.cli import main
 
 def spin(*_):

@@ -16,7 +16,7 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.endpoint import parse_endpoint
 from mockserver.live.fallback import LiveFallback
-from mockserver.live.pass_through import PassThroughChecker
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import parse_fault

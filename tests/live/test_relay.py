@@ -18,7 +18,7 @@ from mockserver.exchanges import Exchange, parse_exchange
 from mockserver.live.budgeted_client import Budget
 from mockserver.live.client import Timeouts
 from mockserver.live.endpoint import Endpoint, parse_endpoint
-from mockserver.live.pass_through import PassThroughChecker
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.live.relay import Relay, RelayOptions
 from mockserver.profiles import Profile, load_profile
 from mockserver.server.conduct import check_entries

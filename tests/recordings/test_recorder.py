@@ -15,7 +15,7 @@ from mockserver import FunctionCall, Message, MockServer
 from mockserver.contract.check import check_stream
 from mockserver.contract.findings import Severity
 from mockserver.exchanges import recorded_chunks
-from mockserver.live.pass_through import PassThroughChecker
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.recordings.playback_queue import reply_body
 from mockserver.server.state.journal import Journal

@@ -16,7 +16,8 @@ from starlette.types import Receive
 from mockserver import MockServer
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, RecordingMetadata, parse_exchange, recorded_chunks
-from mockserver.live.pass_through import PassThroughChecker, PassThroughExchange
+from mockserver.live.pass_through import PassThroughExchange
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.recordings.playback_queue import PlaybackQueue, reply_body
 from mockserver.recordings.recording_folder import load_recordings
 from mockserver.recordings.recording_warnings import recording_warnings

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from mockserver.live.pass_through import PassThroughChecker
+from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import load_profile
 from mockserver.server.http.uvicorn_runner import bind_socket
 from mockserver.testing.mock import MockServer
