@@ -63,6 +63,37 @@ def test_shrinking_does_not_switch_to_another_defect(seed: int) -> None:
     assert {"rejected": 1, "text": 2}[found.failure.kind] == len(found.plan.script.items)
 
 
+def test_a_case_that_passes_when_it_is_played_again_is_not_shrunk() -> None:
+    failed: list[CasePlan] = []
+
+    def fails_once(plan: CasePlan) -> str | None:
+        if failed or read_with_hidden_defect(plan) is not None:
+            return plan.expected_text
+        failed.append(plan)
+        return None
+
+    found = run_search(Client(fails_once), 1)
+
+    assert found is not None
+    assert (found.plan, found.shrink_runs) == (failed[0], 0)
+
+
+def test_a_smaller_case_that_passes_when_it_is_played_again_is_not_the_result() -> None:
+    failed: list[CasePlan] = []
+
+    def fails_smaller_cases_once(plan: CasePlan) -> str | None:
+        if read_with_hidden_defect(plan) is not None or (plan in failed and plan != failed[0]):
+            return plan.expected_text
+        failed.append(plan)
+        return None
+
+    found = run_search(Client(fails_smaller_cases_once), 1)
+
+    assert found is not None
+    assert found.shrink_runs > 0
+    assert found.plan == failed[0]
+
+
 @pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_jobs() -> None:
     one = Search(Client(read_with_hidden_defect), PROFILE, 300, 5, jobs=1).run()
