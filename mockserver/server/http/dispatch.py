@@ -107,10 +107,27 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     request_id = await derive_request_id(request, f"{error.status} {error.message}")
     if error.envelope.undashed_request_id:
         request_id = request_id.replace("-", "")
+    details = await _error_details(request, error)
+    error.message = await _without_keys(error.message, request)
+    body = render_error(error, request_id, request.session.profile)
+    head = [*json_headers(request, request_id), *error.headers]
+    if error.delivery is not None:
+        from mockserver.server.http.reply_steps import send_delivered
+
+        reply = RenderedReply(request_id, details, (body,), False, error.status)
+        await send_delivered(request, reply, head, error.delivery)
+        return
+    in_journal = not _is_admin_call(request)
+    request.record(error.status, (body,), False, request_id, details, in_journal=in_journal)
+    await send_body(request.send, error.status, head, body)
+
+
+async def _error_details(request: HttpRequest, error: ApiError) -> EntryDetails:
+    """What the journal says about a rejected request."""
     model, prompt = await run_beside_loop(_model_and_prompt, request.body)
     refusal = "refused" if isinstance(error, NotAnApiRequest) else ""
     refusal = "unplanned" if isinstance(error, UnmatchedRequest) else refusal
-    details = EntryDetails(
+    return EntryDetails(
         model,
         prompt,
         error.stub_name,
@@ -121,27 +138,20 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
         is_checked=request.findings is not None or bool(error.findings),
         reply_headers=error.headers,
     )
-    authorization = request.headers.get(b"authorization", b"")
-    secrets = request_secrets(authorization, request.services.secrets)
-    is_long = len(error.message) > LARGE_BODY_BYTES  # with the problems of thousands of stubs
-    error.message = (
-        await run_in_worker(redact_keys, error.message, secrets)
-        if is_long
-        else redact_keys(error.message, secrets)
-    )
-    body = render_error(error, request_id, request.session.profile)
-    head = [*json_headers(request, request_id), *error.headers]
-    if error.delivery is not None:
-        from mockserver.server.http.reply_steps import send_delivered
 
-        reply = RenderedReply(request_id, details, (body,), False, error.status)
-        await send_delivered(request, reply, head, error.delivery)
-        return
-    services = request.services
-    has_admin_api = bool(services.admin_token) or services.console is not None
-    is_admin_call = has_admin_api and request.scope["path"].startswith(ADMIN_PATH_PREFIX)
-    request.record(error.status, (body,), False, request_id, details, in_journal=not is_admin_call)
-    await send_body(request.send, error.status, head, body)
+
+async def _without_keys(message: str, request: HttpRequest) -> str:
+    """The message of an error without keys that it quotes."""
+    secrets = request_secrets(request.headers.get(b"authorization", b""), request.services.secrets)
+    if len(message) > LARGE_BODY_BYTES:  # it has the problems of thousands of stubs
+        return await run_in_worker(redact_keys, message, secrets)
+    return redact_keys(message, secrets)
+
+
+def _is_admin_call(request: HttpRequest) -> bool:
+    """Whether a request is for the admin API or the console, which the journal leaves out."""
+    has_admin_api = bool(request.services.admin_token) or request.services.console is not None
+    return has_admin_api and request.scope["path"].startswith(ADMIN_PATH_PREFIX)
 
 
 def _model_and_prompt(body: bytes) -> tuple[str, str]:
