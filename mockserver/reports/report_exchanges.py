@@ -244,23 +244,19 @@ class RawExchange:
 def exchange_from_raw(raw: RawExchange) -> ReportExchange:
     """A request and its reply as a report shows them."""
     secrets = raw.secrets
-    body = raw.reply_body
-    detected = detect_content(body) if body else None
-    stream = None
-    status = "no reply" if raw.status is None else str(raw.status)
-    title, head = f"Reply · {status}", _redacted_headers(raw.reply_headers or {}, secrets)
     operation = find_operation(load_profile(raw.profile), raw.method, raw.path)
-    good = (raw.status or 0) < 400
-    schema = "error" if not good else operation.response_schema if operation else ""
-    if detected is not None and detected.kind in _STREAM_KINDS:
-        read = _parse_stream(detected, raw.chunks, secrets)
-        stream = read if read.events else None
-    if stream is not None:
-        reply = _final_response(stream, title, head)
-    else:
-        reply = _make_body(title, body, head, secrets, schema)
+    is_error = (raw.status or 0) >= 400
+    stream = _stream_of(raw)
     part = "reply" if stream is None else "stream"
-    call = redact(f"{raw.method} {raw.path}", secrets)
+    request_title = redact(f"{raw.method} {raw.path}", secrets)
+    request_schema = operation.request_schema if operation and not is_error else None
+    reply_title = f"Reply · {'no reply' if raw.status is None else raw.status}"
+    reply_head = _redacted_headers(raw.reply_headers or {}, secrets)
+    if stream is not None:
+        reply = _final_response(stream, reply_title, reply_head)
+    else:
+        reply_schema = "error" if is_error else operation.response_schema if operation else ""
+        reply = _make_body(reply_title, raw.reply_body, reply_head, secrets, reply_schema)
     return ReportExchange(
         redact(raw.name, secrets),
         "stream" if stream else "call",
@@ -270,16 +266,20 @@ def exchange_from_raw(raw: RawExchange) -> ReportExchange:
             *_redacted_findings(raw.request_findings, "request", secrets),
             *_redacted_findings(raw.reply_findings, part, secrets),
         ),
-        _make_body(
-            call,
-            raw.request_body,
-            (),
-            secrets,
-            (operation.request_schema or "") if operation and good else "",
-        ),
+        _make_body(request_title, raw.request_body, (), secrets, request_schema or ""),
         reply,
         stream,
-        tuple((what, redact(value, secrets)) for what, value in raw.details),
+        tuple((name, redact(value, secrets)) for name, value in raw.details),
         raw.duration,
         operation.name if operation else "",
     )
+
+
+def _stream_of(raw: RawExchange) -> EventStream | None:
+    """The events of the reply; None if it is not a stream."""
+    body = raw.reply_body
+    detected = detect_content(body) if body else None
+    if detected is None or detected.kind not in _STREAM_KINDS:
+        return None
+    stream = _parse_stream(detected, raw.chunks, raw.secrets)
+    return stream if stream.events else None

@@ -8,6 +8,7 @@ number and the delta, which are compared and added to the text as usual. Bytes t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mockserver.wire import json, sse
@@ -69,39 +70,50 @@ def build_delta_run(block: bytes, frame: sse.Frame, event: dict[str, Any]) -> De
     `block` is all of the frame's bytes. All that the rules of framing read must be right in them, since it is
     the same in the blocks that follow.
     """
-    number, fields = event.get("sequence_number"), frame.fields
-    if (
-        fields not in _FIELDS
-        or frame.data is None
-        or frame.event != event["type"]
-        or not frame.is_valid_utf8
-        or frame.blank_lines_before
-        or any(each != _STATUS_COMMENT for each in frame.comments)
-        or block.count(b'"delta"') != 1
-        or block.count(b'"sequence_number"') != 1
-        or b"\r" in block
-        or json.find_duplicate_keys(frame.data.encode())
-    ):
+    if not _is_usual(block, frame, event):
         return None
     delta, sequence_number = _DELTA.search(block), _SEQUENCE_NUMBER.search(block)
     if delta is None or sequence_number is None:
         return None
-    if b"\\" in block or delta[2].decode() != event.get("delta") or int(sequence_number[2]) != number:
+    number = int(sequence_number[2])
+    if delta[2].decode() != event.get("delta") or number != event.get("sequence_number"):
         return None
     gaps = [(delta.span(2), _TEXT), (sequence_number.span(2), _NUMBER)]
-    has_id = fields[0] == "id"
+    has_id = frame.fields[0] == "id"
     if has_id:
         id_line = _ID_LINE.match(block)
-        if id_line is None or int(id_line[2]) != int(sequence_number[2]) + 1:
+        if id_line is None or int(id_line[2]) != number + 1:
             return None
         gaps.append((id_line.span(2), _NUMBER))
-    pattern, end = b"", 0
-    for (start, stop), gap in sorted(gaps):
-        pattern += re.escape(block[end:start]) + gap
-        end = stop
     return DeltaRun(
-        pattern + re.escape(block[end:]),
+        _pattern_with_gaps(block, gaps),
         event,
         has_id=has_id,
         number_first=sequence_number.start() < delta.start(),
     )
+
+
+def _is_usual(block: bytes, frame: sse.Frame, event: Mapping[str, Any]) -> bool:
+    """Whether the framing breaks no rule, and the members that change are where the patterns find them."""
+    return (
+        frame.fields in _FIELDS
+        and frame.data is not None
+        and frame.event == event["type"]
+        and frame.is_valid_utf8
+        and not frame.blank_lines_before
+        and all(each == _STATUS_COMMENT for each in frame.comments)
+        and block.count(b'"delta"') == 1
+        and block.count(b'"sequence_number"') == 1
+        and b"\r" not in block
+        and b"\\" not in block
+        and not json.find_duplicate_keys(frame.data.encode())
+    )
+
+
+def _pattern_with_gaps(block: bytes, gaps: Iterable[tuple[tuple[int, int], bytes]]) -> bytes:
+    """A pattern of blocks that differ from this one only in the gaps, each a span and its own pattern."""
+    pattern, end = b"", 0
+    for (start, stop), gap in sorted(gaps):
+        pattern += re.escape(block[end:start]) + gap
+        end = stop
+    return pattern + re.escape(block[end:])
