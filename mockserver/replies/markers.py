@@ -10,7 +10,6 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias, overload
@@ -57,15 +56,20 @@ class ReplyTemplate(NamedTuple):
         return (self.form % self.pick(slots),)
 
 
-@dataclass(frozen=True)
 class StreamTemplate:
     """The frames of a stream: one per event, and one for `[DONE]` if the profile has it."""
 
-    parts: tuple[tuple[bytes, int], ...]
-    """Each frame's form, and the number of its selection of values."""
-    picks: tuple[Callable[[SlotValues], Any], ...]
-    """The selections, each of which many frames share."""
-    slot_count: int
+    def __init__(
+        self,
+        parts: tuple[tuple[bytes, int], ...],
+        picks: tuple[Callable[[SlotValues], Any], ...],
+        slot_count: int,
+    ) -> None:
+        self.parts = parts
+        """Each frame's form, and the number of its selection of values."""
+        self.picks = picks
+        """The selections, each of which many frames share."""
+        self.slot_count = slot_count
 
     def render(self, slots: SlotValues) -> StreamFrames:
         """One frame per event, with the values filled in."""

@@ -38,7 +38,7 @@ class Fallback(Protocol):
         """Wait until all that it answered is checked and in the journals, but not for ever."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)  # a repr would show secrets
 class Services:
     """What all requests to one server share."""
 
@@ -47,11 +47,11 @@ class Services:
     keys: ApiKeys = field(default_factory=ApiKeys)
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
     access_log: AccessLog = field(default_factory=AccessLog)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
     """The accepted keys and the admin token, for redaction."""
     mock_headers: bool = False
     """Whether requests may control the mock with `x-mock-…` headers."""
-    admin_token: str = field(default="", repr=False)
+    admin_token: str = ""
     """The token of the admin API; if empty, there is no admin API."""
     console: ConsoleAccess | None = None
     """Access to the console; None: there is no console."""

@@ -57,7 +57,7 @@ DEFAULT_SESSION_NAME = "default"
 MAX_COUNTED_REQUESTS = 20_000
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """Isolated state on a server: its settings, stubs, faults, journal, clock and ids."""
 
