@@ -80,6 +80,8 @@ async def respond_chat(
         if not isinstance(selected, SelectedReply):
             selected = await selected.wait(incoming, session)
         reply = _plan_reply(session, request, incoming, selected, scenario)
+    elif request.stub is not None:
+        session.stubs.count_call(request.stub)
     if limiter is not None:
         await limiter.add_output_tokens(
             key, facts.model, reply.output_tokens, session.name, session.shared_store
@@ -99,13 +101,15 @@ def respond_chat_at_once(
         request = _read_request(raw_body, path, session)
         session.plans.add(path, raw_body, request)
     reply_seed = ReplySeed(session.ids, request.digest, session.occurrence_of(request.digest))
-    reply, stub = request.reply, None
+    reply, stub = request.reply, request.stub
     if reply is None:
         incoming = _in_context(session, request, headers)
         selected, stub = find_reply(session, incoming, _text_seed(session, request, reply_seed))
         if not isinstance(selected, SelectedReply):
             return None
         reply = _plan_reply(session, request, incoming, selected, None)
+        if stub is not None and session.stubs.are_repeatable:
+            request.reply, request.stub = reply, stub
     if reply.delivery is not DEFAULT_DELIVERY or reply.fault_name:
         return None
     session.count_occurrence(request.digest, reply_seed.occurrence)

@@ -10,6 +10,7 @@ from mockserver.server.delivery.options import Delivery
 from mockserver.server.engine.template_values import ReplySeed
 from mockserver.server.state.journal import EntryDetails
 from mockserver.server.stubs.matchers import IncomingRequest
+from mockserver.server.stubs.stubs import Stub
 
 __all__ = ["ChatReplyPlan", "ChatRequestPlan"]
 
@@ -39,7 +40,7 @@ class ChatReplyPlan(NamedTuple):
 class ChatRequestPlan:
     """A valid request, read and checked, and its reply if nothing else decides it."""
 
-    __slots__ = ("body", "details", "digest", "incoming", "reply", "responses_digest")
+    __slots__ = ("body", "details", "digest", "incoming", "reply", "responses_digest", "stub")
 
     def __init__(
         self,
@@ -60,3 +61,5 @@ class ChatRequestPlan:
         """What the journal says about the request."""
         self.reply: ChatReplyPlan | None = None
         """None: each reply is planned anew."""
+        self.stub: Stub | None = None
+        """The stub that gives this reply, to be counted; None: no stub does."""

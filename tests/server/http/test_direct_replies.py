@@ -317,8 +317,15 @@ def test_stubs_answer_and_count_as_in_the_application(services: Services) -> Non
     assert [each.exchange for each in list(services.default_session.journal)[-5:]] == ["near"] * 4 + [None]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (PATH, QUESTION),
+        (CHAT_PATHS[0], {"model": MODEL, "messages": [{"role": "user", "content": QUESTION["input"]}]}),
+    ],
+)
 def test_a_repeated_request_does_not_search_for_its_stub(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
 ) -> None:
     searches, first_match = [], MatcherIndex.first_match
 
@@ -331,9 +338,9 @@ def test_a_repeated_request_does_not_search_for_its_stub(
     stub = stubs.add(message_script("Far."), matcher=build_matcher(contains="moon"), times=None)
     with connected(services) as connection:
         for _ in range(5):
-            connection.send(QUESTION)
+            connection.send(body, path=path)
         searches.clear()
-        replies = [connection.send(QUESTION), connection.send(QUESTION, in_pieces=True)]
+        replies = [connection.send(body, path=path), connection.send(body, path=path, in_pieces=True)]
     assert not searches
     assert all(b"Far." in reply for reply in replies)
     assert stub.call_count == 7
