@@ -236,7 +236,7 @@ def _parse_json(data: bytes, file: str) -> Any:
 
 
 def document_problems(value: Any) -> list[Problem]:
-    """What is wrong with an exchange, whoever serves it."""
+    """The problems of an exchange that do not depend on the server."""
     problems = _find_problems("", value)
     if not isinstance(value, Mapping):
         return problems

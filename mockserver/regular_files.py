@@ -32,7 +32,7 @@ _OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/")
 
 
 def visible_json_files(folder: Path, *, with_subfolders: bool = False) -> list[Path]:
-    """What is called `*.json` in a folder and is not hidden, in order of the paths.
+    """The paths called `*.json` in a folder that are not hidden, in order.
 
     What begins with a dot belongs to some program: the lock of an editor, an environment, or our own `.mockserver`.
     A folder with such a name is among the paths, because `read_regular_file` says what is wrong with it.

@@ -1,7 +1,7 @@
 """Imports that take long: a server does them in a worker thread, so that no request holds up the others.
 
 A function that needs such a module, and that few requests run, calls `require_import` before its `import` statement.
-On a server's event loop that raises `ImportPending`, if whoever called the function can call it again in a worker
+On a server's event loop that raises `ImportPending`, if its caller can call it again in a worker
 thread (`server/large_bodies.py`). Everywhere else it does nothing, and the statement imports the module.
 """
 

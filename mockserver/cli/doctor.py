@@ -39,12 +39,12 @@ class _Finding(NamedTuple):
 
 
 @click.command()
-@option("--port", default=8080, type=IntegerRange(1, 65535), help="The port that a server shall use.")
+@option("--port", default=8080, type=IntegerRange(1, 65535), help="The port that a server will use.")
 @option(
     "--store",
     metavar="STORE",
     show_default=False,
-    help="The store that servers shall share, as of `mockserver serve`; an SQLite file is created.",
+    help="The store that servers will share, as in `mockserver serve`; an SQLite file is created.",
 )
 def doctor(port: int, store: str | None) -> None:
     """Report versions, other owners of the module, variables, ports and the store."""

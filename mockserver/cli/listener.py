@@ -139,7 +139,7 @@ def require_writable_url_file(url_file: Path | None) -> None:
 def write_url_file(url_file: Path, url: str) -> None:
     """Write the URL atomically, because another process may wait for the file; exit if that fails.
 
-    What was printed comes first: whoever finds the file may read there. Raises OSError if that cannot be written.
+    Printed lines come first: a program that finds the file may read them. Raises OSError if they cannot be written.
     """
     from mockserver.server.http.background_stream import require_written
 

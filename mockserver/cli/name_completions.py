@@ -64,7 +64,7 @@ def complete_files(_: click.Context, __: click.Parameter, incomplete: str) -> li
 def complete_report_targets(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Formats with their `=`, and behind it files and folders. Whoever completes them adds no space to a `=` or `/`."""
+    """Formats with their `=`, and behind it files and folders. A shell adds no space after `=` or `/`."""
     if context.info_name == "verify":
         from mockserver.live.report_formats import REPORT_FORMATS as FORMATS_OF_VERIFY
 

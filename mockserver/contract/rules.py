@@ -51,7 +51,7 @@ class Rule(NamedTuple):
     title: str
     severity: Severity
     statement: str
-    """What is true of a stream, body or request that keeps the rule."""
+    """The sentence that is true of a stream, body or request that keeps the rule."""
     reason: str
     """The impact of a breach: which clients fail, and how."""
     source: str

@@ -1,4 +1,4 @@
-"""What is wrong with a JSON document, for the person who wrote it.
+"""Problems of a JSON document, described for the person who wrote it.
 
 A problem says where it is, what is expected there, which known name is the nearest, and shows an example.
 All of it comes from the schema: `title` names a value, `examples` show it.

@@ -44,7 +44,7 @@ class _Context:
     request: HttpRequest
     arrived_at: float
     checked: asyncio.Future[Entry] | None = None
-    """Gets the journal entry of a reply that is to be changed before it is sent; None: it is sent as it arrives."""
+    """Gets the journal entry of a reply that will be changed before it is sent; None: it is sent as it arrives."""
     entry: Entry | None = None
     """Its journal entry, once it has ended; without findings until it is checked."""
 

@@ -20,7 +20,7 @@ __all__ = ["ByteFilter", "KeyFilter", "StreamKeyFilter", "key_pattern"]
 
 #: A text that ends with fewer characters of the key is not held back: ordinary words do.
 _MIN_HELD_CHARACTERS = 4
-#: What is held back at most; the rest of the key is masked even so.
+#: Bytes to hold back at most; the rest of the key is masked even so.
 _MAX_HELD_BYTES = MAX_EVENT_BYTES
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r){2}")
@@ -203,7 +203,7 @@ class StreamKeyFilter:
             self._passed = searched = 0
 
     def _release(self) -> bytes:
-        """What is not to be held back, in its order."""
+        """The bytes that need not be held back any longer, in order."""
         is_full = sum(len(each.data) for each in self._held) + len(self._buffer) > _MAX_HELD_BYTES
         pending = {
             character.piece.event

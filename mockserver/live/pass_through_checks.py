@@ -125,7 +125,7 @@ class PassThroughChecker:
 
 
 def _is_stream(pass_through: PassThroughExchange, body: Any) -> bool:
-    """Whether the reply is to be a stream: as the request says, or as the reply says if that was not read."""
+    """Whether the reply must be a stream: as the request says, or as the reply says if that was not read."""
     if pass_through.unread_reason:
         return pass_through.is_stream
     return isinstance(body, dict) and body.get("stream") is True

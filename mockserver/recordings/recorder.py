@@ -122,7 +122,7 @@ class Recorder:
         self._pending: dict[PassThroughExchange, PendingRecording] = {}
         self._last_numbers: Counter[str] = Counter()
         self._numbering_errors: dict[PassThroughExchange, str] = {}
-        # Whoever removes an exchange from these reports it: `dict.pop` is atomic.
+        # The thread that removes an exchange from these reports it: `dict.pop` is atomic.
         self._unwritten: dict[PassThroughExchange, RecordingResult] = {}
         self._unchecked: dict[PassThroughExchange, RecordingResult] = {}
 

@@ -357,7 +357,7 @@ class _ConformanceRun:
 
 
 def _check_follow_up(outcome: Outcome, server: CaseServer) -> Failure | None:
-    """What is wrong with a conversation of two turns, if anything."""
+    """How a conversation of two turns failed; None if it did not."""
     if not outcome.finished or not outcome.accepted or len(outcome.requests) < 2:
         return Failure("multi-turn", f"the client sends no second turn: {outcome.end_reason}")
     second = outcome.requests[-1].json_body

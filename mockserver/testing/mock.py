@@ -209,9 +209,9 @@ class MockBase(ABC):
         return assert_left(self.mark_stopped(number), timeout, self._raise_if_crashed)
 
     def conduct_findings(self) -> list[NumberedFinding]:
-        """What is found in the client's conduct over several requests, with the number of the request, from 1.
+        """The findings in the client's conduct over several requests, with the number of the request, from 1.
 
-        Findings of every severity; `check(conduct=True)` raises those that fail a test. `docs/conduct.md` lists
+        They have every severity; `check(conduct=True)` raises those that fail a test. `docs/conduct.md` lists
         the rules.
         """
         from mockserver.server.conduct import check_journal  # only for those who ask for it

@@ -1,4 +1,4 @@
-"""Scanning the text of JSON bodies for what is to be redacted, whether or not they are valid.
+"""Scan the text of JSON bodies, valid or not, for what a redactor hides.
 
 The scan knows where each string is in its body, and which event a delta belongs to; a redactor decides what
 is hidden.

@@ -265,7 +265,7 @@ class _Redactor:
         self._short_secrets = re.compile(rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])") if short else None
 
     def cover(self, text: str) -> str:
-        """What is written in place of a secret."""
+        """The text that replaces a secret."""
         if not self.filler:
             return REDACTED
         return fill(len(text)) if self.is_raw else self.filler * len(text)

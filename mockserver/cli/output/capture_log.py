@@ -127,7 +127,7 @@ def _count_of(number: int, noun: str) -> str:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`; an output that nobody reads any more is no error."""
+    """Write all of `data`; an output that is no longer read is not an error."""
     with suppress(OSError):
         while data:
             data = data[os.write(descriptor, data) :]

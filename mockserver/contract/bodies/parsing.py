@@ -1,4 +1,4 @@
-"""Parses a body that is to be checked, and checks its text."""
+"""Parse a body before it is checked, and check its text."""
 
 from __future__ import annotations
 

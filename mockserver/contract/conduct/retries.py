@@ -114,7 +114,7 @@ def _check_chain(chain: Sequence[Attempt]) -> Iterator[NumberedFinding]:
 
 
 def _check_retry(failed: Attempt, retry: Attempt) -> Finding | None:
-    """What is wrong with one retry, whatever came before the failure."""
+    """The finding about one retry, whatever came before the failure; None if there is none."""
     wait, retry_after = retry.waited_since(failed), failed.retry_after
     if failed.reply_headers.get("x-should-retry") == "false":
         message = f"request {failed.number} was answered with {failed.status} and x-should-retry: false"

@@ -53,7 +53,7 @@ class Mutant:
 
     rule: str
     subject: str
-    """What is edited: "stream" (a list of events), "frames" (a list of bytes, one frame per event),
+    """The edited value: "stream" (a list of events), "frames" (a list of bytes, one frame per event),
     "response", "request", or "body" (the bytes of a response)."""
     required_items: tuple[str, ...]
     """Items that a reply must have, by kind: "message", "reasoning", "function_call", "tool" (a built-in

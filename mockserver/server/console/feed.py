@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.1
 #: Seconds without an event after which a comment shows that the connection is alive.
 _KEEP_ALIVE_SECONDS = 15
 _MAX_PROMPT = 200
-#: What is redacted of a longer prompt.
+#: Characters of a longer prompt to redact.
 _MAX_CUT_PROMPT = 2 * _MAX_PROMPT
 
 

@@ -58,7 +58,7 @@ def apply_timing(
 ) -> Iterable[Step]:
     """Apply holding, pacing and chunking to the steps that send the pieces, lazily.
 
-    What is random follows from the seed.
+    Random choices follow from the seed.
     """
     number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
     pace, chunking = parse_pace(delivery.pace or "none"), parse_chunking(delivery.chunking or "event")

@@ -52,7 +52,7 @@ def with_patterns(value: Any) -> Any:
 
 
 def equals(expected: Any, actual: Any) -> bool:
-    """Whether a value is the expected one. What is no JSON value compares itself; if that fails, it is not."""
+    """Whether a value is the expected one, which compares itself if it is not JSON; they differ if that fails."""
     kind = type(expected)
     if kind in _SCALARS:
         return kind is type(actual) and bool(expected == actual)

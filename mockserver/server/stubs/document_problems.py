@@ -1,4 +1,4 @@
-"""What is wrong with a stub's document beyond its schema: everything at once, also if the schema refuses it.
+"""Problems of a stub's document that its schema does not find: all at once, even if the schema refuses it.
 
 A server refuses a document at its first problem. Only then does it look for the others here, in those parts of the
 document that are valid by their own schema.

@@ -148,7 +148,7 @@ def complete_tool_calls(script: Script) -> Script:
 
 
 def require_fillable(reply: Mapping[str, Any], delivery: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError if a reply that is sent as it is shall have placeholders."""
+    """Raise ConfigurationError if a reply that is sent as it is asks for placeholders."""
     if delivery.get("template") and "script" not in reply:
         raise ConfigurationError(_NO_TEMPLATE)
 
@@ -216,7 +216,7 @@ def require_valid_tool_items(script: Script, profile: Profile, rendering: str, s
 
 
 def find_item_problems(script: Script, profile: Profile, rendering: str, spelling: Spelling) -> list[Problem]:
-    """What is wrong with the tool calls of a script; each pointer begins with the index of the item."""
+    """The problems of a script's tool calls; each pointer begins with the index of the item."""
     if not any(isinstance(item, ToolCall | FunctionCall) for item in script.items):
         return []
     unknown = {

@@ -42,7 +42,7 @@ class Outcome:
     """Whether it says that the reply is incomplete, though it reports success."""
     duration: float = 0.0
     conduct: tuple[NumberedFinding, ...] = ()
-    """What is found in its conduct over several requests, if that is checked."""
+    """The findings in its conduct over several requests, if that is checked."""
 
 
 @dataclass(frozen=True, slots=True)
