@@ -133,7 +133,7 @@ class MatcherIndex(Generic[_Value]):
             if queue is not None:
                 queues.append(queue)
         for text_of, search in self._by_text:
-            queues += search.find(text_of(request))
+            queues += (search.index or search).find(text_of(request))
         for values_of, by_value in self._by_values:
             queues += [by_value[value] for value in values_of(request) if value in by_value]
         if not queues:
@@ -204,31 +204,37 @@ class TextSearch(Generic[_Found]):
 
     def __init__(self) -> None:
         self._values: dict[str, _Found] = {}
-        self._index: _Automaton[_Found] | _Sequences[_Found] | None = None
+        self.index: _Automaton[_Found] | _Sequences[_Found] | None = None
+        """What finds the texts; None: it has yet to be built."""
 
     def put(self, text: str, value: _Found) -> None:
         """Add a text, which is not empty, or change what to find."""
         if _is_encodable(text):
             self._values[text] = value
-            if self._index is not None:
-                self._index.put(text, value)
+            if self.index is not None:
+                self.index.put(text, value)
+                self._drop_outdated_index()
 
     def remove(self, text: str) -> None:
         """Remove a text that was added."""
         if text in self._values:
             del self._values[text]
-            if self._index is not None:
-                self._index.remove(text)
+            if self.index is not None:
+                self.index.remove(text)
+                self._drop_outdated_index()
+
+    def _drop_outdated_index(self) -> None:
+        if self.index is not None and self.index.is_outdated:
+            self.index = None
 
     def find(self, text: str) -> Sequence[_Found]:
         """The values of the texts that occur in this one, in no order."""
-        index = self._index
-        if index is None or index.is_outdated:
+        if self.index is None:
             if len(self._values) <= _FEW_TEXTS:
                 return [value for part, value in self._values.items() if part in text]
             index_class = _Sequences if _load_automaton_class() is None else _Automaton
-            index = self._index = index_class(self._values)
-        return index.find(text)
+            self.index = index_class(self._values)
+        return self.index.find(text)
 
 
 class _Automaton(Generic[_Found]):
