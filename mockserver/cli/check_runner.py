@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from mockserver.cli.errors import exit_with_error, project_settings
 from mockserver.cli.output.checked_input import CheckedInput, failing_severities
+from mockserver.cli.output.report_files import parse_report_targets
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.terminal import colour_report, with_progress, with_progress_in_bytes
 from mockserver.contract.files import AUTO, HEAD_BYTES, CheckResult, check_file, is_long_stream
@@ -33,7 +34,6 @@ from mockserver.wire.terminal import escape_unprintable
 
 __all__ = [
     "KINDS",
-    "parse_report_target",
     "require_known_rules",
     "run_check",
     "run_without_click",
@@ -81,7 +81,7 @@ def run_check(
     profile = resolve_profile_name(profile)
     _require_known_profile(profile)
     require_known_rules(ignore)
-    targets = [parse_report_target(each) for each in report]
+    targets = parse_report_targets(report, REPORT_FORMATS)
     failing = failing_severities(fail_on)
     problems: list[str] = []
     inputs: list[_Input] = []
@@ -121,16 +121,6 @@ def require_known_rules(rules: Sequence[str], other_names: Container[str] = ()) 
             exit_with_error(
                 f"--ignore {rule}: no such rule{suggestion or ';'} `mockserver rules` lists all rules", 2
             )
-
-
-def parse_report_target(option: str) -> tuple[str, Path]:
-    """Return the format and the file of a `--report` option; exit if it is invalid."""
-    name, equals, file = option.partition("=")
-    if not equals or not file or name not in REPORT_FORMATS:
-        exit_with_error(
-            f"--report {option}: must be FORMAT=FILE, where FORMAT is one of {', '.join(REPORT_FORMATS)}", 2
-        )
-    return name, Path(file)
 
 
 def _read_inputs(file: str, kind: str, *, whole: bool) -> list[_Input]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mockserver.cli.check_runner import parse_report_target, require_known_rules
+from mockserver.cli.check_runner import require_known_rules
 from mockserver.cli.credentials import new_api_key, read_api_keys
 from mockserver.cli.errors import exit_with_error, exit_with_problems, problem_lines
 from mockserver.cli.listener import warn_if_reachable
@@ -27,7 +27,7 @@ from mockserver.cli.name_completions import complete_rules
 from mockserver.cli.option_sections import SectionedCommand
 from mockserver.cli.options import finding_options, option
 from mockserver.cli.output.checked_input import failing_severities
-from mockserver.cli.output.report_files import replace_report, require_writable_reports
+from mockserver.cli.output.report_files import parse_report_targets, replace_report, require_writable_reports
 from mockserver.cli.output.report_formats import REPORT_FORMATS
 from mockserver.cli.output.request_summary import RequestCollector
 from mockserver.cli.output.terminal import colour_report
@@ -109,7 +109,7 @@ def run(
     finding named 'refused', as is a connection that --intercept refuses.
     """
     require_known_rules(ignore, {REFUSED, *load_conduct_rules()})
-    targets = [parse_report_target(each) for each in report]
+    targets = parse_report_targets(report, REPORT_FORMATS)
     require_writable_reports(targets)
     try:
         key, accepted_keys = _choose_keys(settings)

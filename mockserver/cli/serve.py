@@ -282,10 +282,10 @@ def serve(
 def _parse_report_targets(options: tuple[str, ...]) -> list[tuple[str, Path]]:
     if not options:
         return []
-    from mockserver.cli.check_runner import parse_report_target
-    from mockserver.cli.output.report_files import require_writable_reports
+    from mockserver.cli.output.report_files import parse_report_targets, require_writable_reports
+    from mockserver.cli.output.report_formats import REPORT_FORMATS
 
-    targets = [parse_report_target(each) for each in options]
+    targets = parse_report_targets(options, REPORT_FORMATS)
     require_writable_reports(targets)
     return targets
 

@@ -15,7 +15,7 @@ from mockserver.cli.errors import EXIT_INCOMPLETE, exit_with_error
 from mockserver.cli.interrupts import signals_as_interrupt
 from mockserver.cli.name_completions import complete_probes, complete_profiles, complete_report_targets
 from mockserver.cli.options import Choice, FiniteRange, IntegerRange, connection_options, mask_option, option
-from mockserver.cli.output.report_files import replace_report, require_writable_reports
+from mockserver.cli.output.report_files import parse_report_targets, replace_report, require_writable_reports
 from mockserver.cli.output.terminal import colour_report
 from mockserver.cli.reverification import require_reachable, reverify_recordings
 from mockserver.contract.detection import ProfileChoice, profiles_for_path
@@ -117,7 +117,7 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
     probes and compares the replies with the recorded ones.
     """
     try:
-        targets = [_parse_report_target(each) for each in options["reports"]]
+        targets = parse_report_targets(options["reports"], REPORT_FORMATS)
         probes = select_probes(options["only"], options["skip"])
         if options["accept"] and options["baseline"] is None:
             exit_with_error("--accept needs --baseline FILE", 2)
@@ -140,15 +140,6 @@ def verify(base_url: str, api_key_env: str, dry_run: bool, **options: Any) -> No
         exit_with_error("interrupted", 2)
     except MockServerError as error:
         exit_with_error(str(error), 2)
-
-
-def _parse_report_target(option: str) -> tuple[str, Path]:
-    name, equals, file = option.partition("=")
-    if not equals or not file or name not in REPORT_FORMATS:
-        exit_with_error(
-            f"--report {option}: must be FORMAT=FILE; the formats are {', '.join(REPORT_FORMATS)}", 2
-        )
-    return name, Path(file)
 
 
 def _verify_endpoint(
