@@ -199,6 +199,8 @@ class _ConformanceRun:
     failures_by_plan: dict[CasePlan, Failure | None] = field(default_factory=dict)
     failures: list[ConformanceFailure] = field(default_factory=list)
     features: RequestedFeatures = field(default_factory=RequestedFeatures)
+    slowest_seconds: float = 0.0
+    """Duration of the slowest case that finished."""
     cause_finder: CauseFinder = field(default_factory=CauseFinder)
 
     def observe_requests(self) -> None:
@@ -217,6 +219,8 @@ class _ConformanceRun:
         outcome = (run_client or self.run_client)(plan)
         failure = check_outcome(plan, outcome)
         self.failures_by_plan[plan] = self.failures_by_plan.get(plan) or failure
+        if outcome.finished and plan.fault != "stalled":
+            self.slowest_seconds = max(self.slowest_seconds, outcome.duration)
         if failure is not None:
             runner = run_client or self.run_client
             failing = FailingCase(played_plan(plan, outcome), outcome, failure)
@@ -247,6 +251,7 @@ class _ConformanceRun:
         """Play drawn replies until one fails, and shrink it."""
         search = Search(self.run_client, self.server.context.profile, examples, seed, skip=self.skip)
         search.features, search.failures = self.features, self.failures_by_plan
+        search.slowest_seconds = self.slowest_seconds
         failing_case = search.search_drawn_cases()
         if failing_case is not None:
             self._add_failure(failing_case, self.run_client, self.server.context)

@@ -25,7 +25,7 @@ from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Sc
 from mockserver.testing.fuzzing.case_plan import CASE_CHUNKINGS, PLAIN_FEATURES, WIRE_FEATURES, CasePlan
 from mockserver.testing.fuzzing.case_server import FOLLOW_UP_REPLY
 from mockserver.testing.fuzzing.outcomes import FAULT_DESCRIPTIONS, Failure, Outcome, check_outcome
-from mockserver.testing.fuzzing.search import ClientRunner, FailingCase
+from mockserver.testing.fuzzing.search import ClientRunner, FailingCase, hang_limit
 
 __all__ = ["CauseFinder", "Diagnosis"]
 
@@ -34,8 +34,8 @@ __all__ = ["CauseFinder", "Diagnosis"]
 _RUNS_PER_CASE = 8
 _MIN_RUNS = 16
 
-#: Further runs of a stalled reply, each of which takes the whole time limit.
-_STALLED_RUNS = 2
+#: Further runs of a case that take the whole time limit: of a stalled reply, or of a client that always hangs.
+_LONG_RUNS = 2
 
 #: The deliveries of the same bytes, by name of the chunking, that are compared if the outcome changes.
 _DELIVERIES_COMPARED = ("whole", "apart")
@@ -129,16 +129,14 @@ _UNREPORTED_FAULT_CAUSES = {
 }
 
 
-def _runs_of(plan: CasePlan) -> int:
-    return _STALLED_RUNS if plan.fault == "stalled" else _RUNS_PER_CASE
-
-
 class _CauseSearch:
     """Plays controls of one failing case, and remembers the outcome of every run."""
 
     def __init__(self, failing: FailingCase, run_client: ClientRunner, check: OutcomeCheck) -> None:
         self._failing = failing
         self._plan = _with_frame_features(failing.plan)
+        self._controls = [each for each in _controls(self._plan) if each.change(self._plan) != self._plan]
+        self._time_limit = failing.time_limit
         self._run_client = run_client
         self._check = check
         self._outcomes: dict[CasePlan, list[Outcome]] = {failing.plan: [failing.outcome]}
@@ -146,6 +144,8 @@ class _CauseSearch:
     def assume_cause(self) -> _Assumption:
         """The cause that the first run of each control suggests."""
         plan, kind = self._failing.plan, self._failing.failure.kind
+        if self._always_hangs:
+            self._time_limit = self._measure_time_limit()
         if kind == "silent":
             cause = "the client does not send its request to OPENAI_BASE_URL" + proxy_note(os.environ)
             return _Assumption(cause, (self._fails_likewise(plan),), is_about_every_reply=True)
@@ -171,8 +171,11 @@ class _CauseSearch:
     def confirms(self, assumption: _Assumption) -> bool:
         """Play the cases that an assumption rests on; whether every run ends as it says."""
         expectations = assumption.expectations
-        repeats = max(1, _MIN_RUNS // (_RUNS_PER_CASE * len(expectations)))
-        runs = [each for each in expectations for _ in range(_runs_of(each.plan) * repeats)]
+        runs = [
+            each
+            for each in expectations
+            for _ in range(self._count_runs(each.plan, _MIN_RUNS // len(expectations)))
+        ]
         # In no regular order: a client that fails every second time, or only at first, would fit one.
         random.Random(1).shuffle(runs)
         return all(
@@ -188,7 +191,7 @@ class _CauseSearch:
         compared = {plan: "as it is"}
         if plan.stream and plan.fault in (None, "failed", "incomplete"):
             compared |= {replace(plan, cut=cut): f"if {CASE_CHUNKINGS[cut]}" for cut in deliveries}
-        runs = [each for each in compared for _ in range(_runs_of(each))]
+        runs = [each for each in compared for _ in range(self._count_runs(each))]
         random.Random(1).shuffle(runs)
         for each in runs:
             self._play(each)
@@ -245,10 +248,34 @@ class _CauseSearch:
 
     def _play(self, plan: CasePlan) -> Outcome:
         # A hanging client gets less time, as it has while its case is shrunk; a correct one waits for a stalled reply.
-        limit = None if plan.fault == "stalled" else self._failing.time_limit
+        limit = None if plan.fault == "stalled" else self._time_limit
         outcome = self._run_client(plan, limit)
         self._outcomes.setdefault(plan, []).append(outcome)
         return outcome
+
+    @property
+    def _always_hangs(self) -> bool:
+        """Whether the client hangs, and has not been seen to finish a case in less than the whole time limit."""
+        hangs = not self._failing.outcome.finished and self._failing.plan.fault != "stalled"
+        return hangs and self._time_limit is None
+
+    def _measure_time_limit(self) -> float | None:
+        """The time limit that follows from the plainest cases; None if the client hangs there, too."""
+        for plan in (CasePlan(stream=self._plan.stream), self._plainest):
+            outcome = self._first_outcome(plan)
+            if outcome.finished:
+                return hang_limit(outcome.duration)
+        return None
+
+    def _count_runs(self, plan: CasePlan, wanted: int = 0) -> int:
+        if plan.fault == "stalled" or self._always_hangs:
+            return _LONG_RUNS
+        return max(wanted, _RUNS_PER_CASE)
+
+    @property
+    def _plainest(self) -> CasePlan:
+        """The case with all its features changed."""
+        return _apply(self._controls, self._plan)
 
     def _fails_likewise(self, plan: CasePlan) -> _Expectation:
         return _Expectation(plan, partial(self._is_likewise, plan))
@@ -294,7 +321,7 @@ class _CauseSearch:
 
     def _assume_feature(self) -> _Assumption:
         """The first feature without which the client passes, unless it needs another one to fail."""
-        controls = [each for each in _controls(self._plan) if each.change(self._plan) != self._plan]
+        controls = [] if self._always_hangs else self._controls
         for control in controls:
             changed = control.change(self._plan)
             if not self._passes(changed):
@@ -313,7 +340,7 @@ class _CauseSearch:
                 f"two features together: {control.cause}; {partner.cause}",
                 (*expected, self._expect(partner.change(self._plan), passed=True)),
             )
-        return self._assume_several(controls)
+        return self._assume_several()
 
     def _assume_one_event_per_read(self, apart: CasePlan) -> _Assumption:
         """The usual delivery leaves it to the client's timing how many events it reads, so both extremes are played."""
@@ -329,12 +356,12 @@ class _CauseSearch:
             return None
         return next((each for each in independent if self._passes(each.change(self._plan))), None)
 
-    def _assume_several(self, controls: Sequence[Control]) -> _Assumption:
+    def _assume_several(self) -> _Assumption:
+        controls = self._controls
         fails = self._expect(self._failing.plan, passed=False)
-        plainest = _apply(controls, self._plan)
-        if not self._passes(plainest):
+        if not self._passes(self._plainest):
             cause = "even the plainest reply is not understood"
-            return _Assumption(cause, (fails, self._expect(plainest, passed=False)))
+            return _Assumption(cause, (fails, self._expect(self._plainest, passed=False)))
         needed = list(controls)
         for control in controls:
             rest = _without(control, needed)

@@ -30,7 +30,7 @@ from mockserver.testing.fuzzing.case_strategies import (
 )
 from mockserver.testing.fuzzing.outcomes import Failure, Outcome, check_outcome, played_plan
 
-__all__ = ["ClientRunner", "FailingCase", "Search"]
+__all__ = ["ClientRunner", "FailingCase", "Search", "hang_limit"]
 
 #: Most seconds for shrinking a case.
 MAX_SHRINK_SECONDS = 30.0
@@ -39,6 +39,11 @@ MAX_SHRINK_SECONDS = 30.0
 _HANG_LIMIT_FACTOR = 4.0
 #: … but at least so many seconds.
 _MIN_HANG_LIMIT_SECONDS = 1.0
+
+
+def hang_limit(slowest_seconds: float) -> float:
+    """Seconds for each further case of a client that hangs, from those of the slowest case that finished."""
+    return max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * slowest_seconds)
 
 
 class ClientRunner(Protocol):
@@ -59,7 +64,7 @@ class FailingCase:
     shrink_runs: int = 0
     """Cases played to shrink it."""
     time_limit: float | None = None
-    """Seconds for each further case, if the client hangs; None for the usual time."""
+    """Seconds for each further case, if the client hangs and has finished others; None for the usual time."""
 
 
 class _SameFailure(Exception):
@@ -150,13 +155,8 @@ class Search:
         failure = self.failures[plan] = check_outcome(plan, outcome)
         if failure is None:
             return None
-        limit = None if outcome.finished else self.hang_limit
+        limit = None if outcome.finished or not self.slowest_seconds else hang_limit(self.slowest_seconds)
         return FailingCase(played_plan(plan, outcome), outcome, failure, self.cases_run, time_limit=limit)
-
-    @property
-    def hang_limit(self) -> float:
-        """Seconds for each further case of a client that hangs."""
-        return max(_MIN_HANG_LIMIT_SECONDS, _HANG_LIMIT_FACTOR * self.slowest_seconds)
 
     def _draw_plans(self) -> list[CasePlan]:
         candidates: list[CasePlan] = []

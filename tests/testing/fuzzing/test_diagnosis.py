@@ -149,6 +149,33 @@ def test_a_wrong_text_that_changes_has_no_cause() -> None:
     assert diagnosis.cause.endswith(", but not always in the same way")
 
 
+def test_a_slow_client_that_hangs_first_gets_the_time_it_needs() -> None:
+    def read(plan: CasePlan) -> str:
+        if plan.end != "LF" or (client.runs[-1][1] or 10) < 1.5:
+            raise TimeoutError
+        return plan.expected_text
+
+    client = Client(read, duration=1.5)
+    diagnosis = diagnose(client, CasePlan(end="CRLF"))
+
+    assert diagnosis is not None
+    assert diagnosis.cause.startswith("lines are taken to end with \\n alone")
+    assert [seconds for _, seconds in client.runs[-16:]] == [6.0] * 16
+
+
+def test_a_client_that_always_hangs_has_few_runs() -> None:
+    def read(plan: CasePlan) -> str:
+        raise TimeoutError
+
+    client = Client(read)
+    diagnosis = diagnose(client, CasePlan())
+
+    assert diagnosis is not None
+    assert diagnosis.cause == "even the plainest reply is not understood"
+    assert [seconds for _, seconds in client.runs] == [None] * len(client.runs)
+    assert len(client.runs) < 8
+
+
 def test_a_whole_reply_has_one_delivery() -> None:
     client = ChangingClient(lambda run: run % 2 == 0)
     diagnosis = diagnose(client, CasePlan(stream=False))
