@@ -6,8 +6,7 @@ JSON pointers name members of bodies; regular expressions, which RE2 matches in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.wire import json
@@ -33,16 +32,17 @@ _WRAPPERS = frozenset({"request", "response", "reply", "body", "shown", ""})
 _REGEX_PREFIX = "regex:"
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
+class Masks(NamedTuple):
     """What a project masks besides keys."""
 
     pointers: tuple[str, ...] = ()
     """JSON pointers into bodies; `*` matches any step."""
     patterns: tuple[str, ...] = ()
     """Regular expressions in RE2's syntax."""
-    steps: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-    _regexes: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+    steps: tuple[Path, ...] = ()
+    """The steps of each pointer."""
+    regexes: tuple[Any, ...] = ()
+    """The patterns, compiled."""
 
     def union(self, other: Masks) -> Masks:
         """The masks of both."""
@@ -66,13 +66,13 @@ class Masks:
 
     def substitute(self, text: str, cover: Callable[[str], str]) -> str:
         """`text` with everything that a pattern matches covered."""
-        for regex in self._regexes:
+        for regex in self.regexes:
             text = regex.sub(lambda match: cover(match[0]), text)
         return text
 
     def matches(self, text: str) -> Iterator[str]:
         """Everything in `text` that a pattern matches."""
-        for regex in self._regexes:
+        for regex in self.regexes:
             yield from (match[0] for match in regex.finditer(text))
 
 

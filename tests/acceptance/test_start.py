@@ -46,7 +46,7 @@ UNUSED = (
 MAX_COLLECTIONS = 10
 #: Python compiles code for each dataclass, and each pattern. Rarely used patterns are texts, which `re` compiles when
 #: they are first used.
-MAX_DATACLASSES, MAX_PATTERNS = 13, 16
+MAX_DATACLASSES, MAX_PATTERNS = 11, 16
 
 _PROGRAM = """
 import atexit, dataclasses, gc, json, re, sys

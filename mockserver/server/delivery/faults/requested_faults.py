@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
@@ -34,8 +33,7 @@ _PROBABILITY = r"0|1|0?\.[0-9]{1,9}|1\.0{1,9}|0\.0"
 _MAX_OPTION_VALUE = 1 << 26
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedFault:
+class RequestedFault(NamedTuple):
     """A fault with its options and its probability."""
 
     definition: ServiceFault | WireFault | RuleFault
@@ -45,7 +43,7 @@ class RequestedFault:
     first: int | None = None
     """Apply only to the first N identical requests; None: to all."""
     probability: float = 1.0
-    spec: str = field(default="", compare=False)
+    spec: str = ""
     """The text it was parsed from."""
 
     @property
@@ -79,7 +77,8 @@ def parse_fault(spec: str) -> RequestedFault:
         if option in options:
             raise ConfigurationError(f"{spec!r}: the option {option!r} is repeated")
         options[option] = value
-    return replace(build_requested_fault(name, options, float(probability) if colon else 1.0), spec=spec)
+    fault = build_requested_fault(name, options, float(probability) if colon else 1.0)
+    return fault._replace(spec=spec)
 
 
 def build_requested_fault(name: str, given: Mapping[str, Any], probability: float = 1.0) -> RequestedFault:
@@ -88,7 +87,7 @@ def build_requested_fault(name: str, given: Mapping[str, Any], probability: floa
     if not 0 <= probability <= 1:
         raise ConfigurationError(f"{name}: a probability is a number from 0 to 1, not {probability}")
     first = _parse_whole_number(name, "first", options.pop("first")) if "first" in options else None
-    return replace(_resolve_fault(name, options), first=first, probability=probability)
+    return _resolve_fault(name, options)._replace(first=first, probability=probability)
 
 
 def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
