@@ -6,12 +6,11 @@ that the contract was kept. Only findings of severity `error` break it: see `con
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from itertools import chain
+from collections.abc import Container, Iterable
 from typing import Any
 
 from mockserver.contract.bodies.call_outputs import CallHistory, unchecked_call_outputs
-from mockserver.contract.bodies.parsing import Body, body_value, parse_body
+from mockserver.contract.bodies.parsing import Body, body_value, parse_body, stream_pieces
 from mockserver.contract.bodies.requests import RequestChecker
 from mockserver.contract.bodies.responses import (
     RESPONSE_STATUSES,
@@ -224,22 +223,17 @@ def check_stream(
     ['SCH-002', 'SEQ-006']
     """
     profile = _resolve_profile(profile)
-    if isinstance(source, str):
-        source = source.encode(errors="surrogatepass")
-    if isinstance(source, bytes | bytearray | memoryview):
-        source = [source]
-    items = iter(source)
-    first = list(_first_item(items))
+    pieces, are_bytes = stream_pieces(source)
     found: list[Finding] = []
-    if first and isinstance(first[0], bytes | bytearray | memoryview):
+    if are_bytes:
         checker = _ByteChecker(profile)
-        for chunk in chain(first, items):
+        for chunk in pieces:
             found += checker.feed(bytes(chunk))
         found += checker.finish()
         events = checker.event_checker
     else:
         events = EventSequenceChecker(profile)
-        for item in chain(first, items):
+        for item in pieces:
             found += events.feed(item)
         found += events.finish()
     if request is not None:
@@ -293,12 +287,6 @@ def _check_stream_against_request(
     if event_checker.final_response is not None:
         check_against_request(event_checker.final_response, request, profile, report, "/response")
     return report.findings + report.omitted_findings()
-
-
-def _first_item(items: Iterator[Any]) -> Iterator[Any]:
-    for item in items:
-        yield item
-        return
 
 
 def _resolve_profile(profile: str | Profile) -> Profile:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from mockserver.contract.findings import Finding
@@ -9,7 +11,7 @@ from mockserver.contract.rules import limit_findings, make_finding
 from mockserver.errors import InvalidJSON
 from mockserver.wire import json
 
-__all__ = ["Body", "body_value", "parse_body"]
+__all__ = ["Body", "body_value", "parse_body", "stream_pieces"]
 
 Body: TypeAlias = bytes | bytearray | memoryview | Any
 
@@ -32,3 +34,14 @@ def parse_body(body: Body) -> tuple[Any, list[Finding]]:
 def body_value(body: Body) -> Any:
     """The value of a body; None if it is not JSON."""
     return parse_body(body)[0]
+
+
+def stream_pieces(source: bytes | bytearray | memoryview | str | Iterable[Any]) -> tuple[Iterator[Any], bool]:
+    """The pieces of a stream or its parsed events, and whether they are bytes."""
+    if isinstance(source, str):
+        source = source.encode(errors="surrogatepass")
+    if isinstance(source, bytes | bytearray | memoryview):
+        source = [source]
+    items = iter(source)
+    first = list(islice(items, 1))
+    return chain(first, items), bool(first) and isinstance(first[0], bytes | bytearray | memoryview)

@@ -6,10 +6,9 @@ The four functions correspond to those of `contract.check`, and return the same 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from itertools import chain, islice
 from typing import Any
 
-from mockserver.contract.bodies.parsing import Body, body_value, parse_body
+from mockserver.contract.bodies.parsing import Body, body_value, parse_body, stream_pieces
 from mockserver.contract.chat.completions import check_completion
 from mockserver.contract.chat.requests import chat_request_findings
 from mockserver.contract.chat.service import CHAT_PROFILE, load_chat_schemas
@@ -72,18 +71,13 @@ def check_chat_stream(
     to end with `[DONE]`.
     """
     requested = body_value(request)
-    if isinstance(source, str):
-        source = source.encode(errors="surrogatepass")
-    if isinstance(source, bytes | bytearray | memoryview):
-        source = [source]
-    items = iter(source)
-    first = list(islice(items, 1))
-    if first and isinstance(first[0], bytes | bytearray | memoryview):
-        data = b"".join(bytes(piece) for piece in chain(first, items))
+    pieces, are_bytes = stream_pieces(source)
+    if are_bytes:
+        data = b"".join(map(bytes, pieces))
         check = _check_lines if data.lstrip().startswith(b"{") else _check_framed
         findings = check(data, requested)
     else:
-        findings = _check_chunks(chain(first, items), requested)
+        findings = _check_chunks(pieces, requested)
     if isinstance(requested, dict) and requested.get("stream") is not True:
         message = "the response is a stream, but the request does not ask for one"
         findings.append(make_finding("SSE-006", "", message))
