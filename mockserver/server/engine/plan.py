@@ -30,6 +30,7 @@ from mockserver.server.engine.template_values import ItemIds, build_item_ids
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.state.conversation_context import SessionCache
 from mockserver.server.state.journal import EntryDetails
+from mockserver.server.stubs.exchange_replies import ScriptCache
 from mockserver.server.stubs.stubs import Stub
 from mockserver.wire import json
 
@@ -90,7 +91,7 @@ def compile_script(
 
 
 def compile_kept_script(
-    kept: dict[Any, CompiledScript],
+    kept: ScriptCache,
     script: Script,
     form: tuple[str, str, str, TemplateShape],
     *,
@@ -101,16 +102,21 @@ def compile_kept_script(
     `form`: profile, rendering, model and shape.
     """
     key = _one_of_equal((form, stream))
-    compiled = kept.get(key)
+    if kept.form is key:
+        latest: CompiledScript = kept.compiled
+        return latest
+    compiled: CompiledScript | None = kept.by_form.get(key)
     if compiled is None and _can_be_kept(script, stream=stream):
         compiled = (
             _compile_chunked(script, form)
             if stream
             else compile_script.__wrapped__(script, *form, False, True)
         )
-        if len(kept) >= _MAX_KEPT_FORMS:
-            kept.clear()
-        kept[key] = compiled = compiled._replace(item_ids=_one_of_equal(compiled.item_ids))
+        if len(kept.by_form) >= _MAX_KEPT_FORMS:
+            kept.by_form.clear()
+        kept.by_form[key] = compiled = compiled._replace(item_ids=_one_of_equal(compiled.item_ids))
+    if compiled is not None:
+        kept.form, kept.compiled = key, compiled
     return compiled
 
 

@@ -41,6 +41,7 @@ from mockserver.wire.json import parse_pointer
 
 __all__ = [
     "ReplyDefinition",
+    "ScriptCache",
     "ScriptCaches",
     "SelectedReply",
     "complete_tool_calls",
@@ -66,6 +67,19 @@ ReplyDefinition: TypeAlias = Script | RequestedFault | Mapping[str, Any]
 """A script, an error of the service, or the `error`, `body` or `http` reply of an exchange."""
 
 
+class ScriptCache:
+    """What the engine compiles of a script, by model and settings of the session."""
+
+    __slots__ = ("by_form", "compiled", "form")
+
+    def __init__(self) -> None:
+        self.by_form: dict[Any, Any] = {}
+        # Beside the dictionary, because the parts of 10,000 dictionaries are fetched from memory one by one.
+        self.form: Any = None
+        """The latest one."""
+        self.compiled: Any = None
+
+
 class SelectedReply(NamedTuple):
     """The reply to a request."""
 
@@ -73,7 +87,7 @@ class SelectedReply(NamedTuple):
     """Name of the stub or exchange; None for a generated reply."""
     reply: ReplyDefinition
     delivery: Delivery = DEFAULT_DELIVERY
-    compiled: dict[Any, Any] | None = None
+    compiled: ScriptCache | None = None
     """Where the engine keeps what it compiles of it; None: in its cache for all scripts."""
 
 
@@ -81,14 +95,14 @@ class ScriptCaches:
     """Caches for the scripts of many stubs or exchanges, which the engine's cache has no room for."""
 
     def __init__(self) -> None:
-        self._caches: dict[Script, dict[Any, Any] | None] = {}
+        self._caches: dict[Script, ScriptCache | None] = {}
 
-    def cache_of(self, reply: object) -> dict[Any, Any] | None:
+    def cache_of(self, reply: object) -> ScriptCache | None:
         """The cache of a script, which equal ones share; None: the engine's is large enough."""
         if not isinstance(reply, Script):
             return None
         if reply not in self._caches:
-            self._caches[reply] = None if len(self._caches) < _MAX_SCRIPTS_WITHOUT_CACHE else {}
+            self._caches[reply] = None if len(self._caches) < _MAX_SCRIPTS_WITHOUT_CACHE else ScriptCache()
         return self._caches[reply]
 
 
