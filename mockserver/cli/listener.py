@@ -39,7 +39,7 @@ __all__ = [
 def open_listeners(host: str, port: int) -> list[socket.socket]:
     """Return the listening sockets; exit if the port is not available. Warn if other machines can use it."""
     with paused_collection():
-        from mockserver.server.http.uvicorn_runner import bind_sockets
+        from mockserver.server.http.listeners import bind_sockets
 
     warn_if_reachable(host)
     _note_shared_variables()
@@ -102,7 +102,7 @@ def allowed_hosts(options: Mapping[str, Any], *, is_controllable: bool = False) 
 
 def other_url_notes(listeners: Sequence[socket.socket]) -> list[str]:
     """A line for the banner with the URLs beside its own, if there are any."""
-    from mockserver.server.http.uvicorn_runner import other_urls
+    from mockserver.server.http.listeners import other_urls
 
     urls = other_urls(listeners)
     return [f"also at    {', '.join(urls)}"] if urls else []

@@ -146,7 +146,8 @@ def _run_recorder(
 ) -> int:
     from mockserver.recordings.recording_folder import create_folder
     from mockserver.server.http.cors import allow_origins
-    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+    from mockserver.server.http.listeners import listener_url
+    from mockserver.server.http.uvicorn_server.server import run_forever
 
     keys = options["api_key"] or (f"record-{token_hex(16)}",)
     path = urlsplit(endpoint.base_url).path

@@ -133,7 +133,8 @@ def _run_replay(
     from mockserver.server.access import ApiKeys
     from mockserver.server.http.access_log import AccessLog, open_access_log
     from mockserver.server.http.cors import allow_origins
-    from mockserver.server.http.uvicorn_runner import listener_url, run_forever
+    from mockserver.server.http.listeners import listener_url
+    from mockserver.server.http.uvicorn_server.server import run_forever
     from mockserver.server.state.journal import Journal
 
     recordings, hosts = player.queue.recordings, options["hosts"]

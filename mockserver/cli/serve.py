@@ -323,7 +323,7 @@ def _run_server(
     with paused_collection():
         from mockserver.server.http.app import App
         from mockserver.server.http.cors import allow_origins
-        from mockserver.server.http.uvicorn_runner import run_forever
+        from mockserver.server.http.uvicorn_server.server import run_forever
 
     def run(on_start: Callable[[], None], install_stop: InstallStop | None = None) -> None:
         app: ASGIApp = App(services)
@@ -414,7 +414,7 @@ def _announce(
 ) -> None:
     """Print the banner, which has the lines `store_notes`, and write the URL file."""
     from mockserver.server.http.banner import startup_banner
-    from mockserver.server.http.uvicorn_runner import listener_url
+    from mockserver.server.http.listeners import listener_url
 
     url, session = listener_url(listeners[0]), services.default_session
     notes = [

@@ -26,7 +26,7 @@ from jsonschema import Draft202012Validator
 from mockserver.cli.commands import group
 from mockserver.cli.serve import serve
 from mockserver.server.access import HEALTH_PATHS
-from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
+from mockserver.server.http.uvicorn_server.server import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
 from mockserver.settings import SETTING_NAMES
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until

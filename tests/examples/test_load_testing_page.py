@@ -16,7 +16,8 @@ import pytest
 
 from mockserver.cli.commands import group
 from mockserver.cli.serve import serve
-from mockserver.server.http import uvicorn_runner
+from mockserver.server.http import listeners
+from mockserver.server.http.uvicorn_server import server as uvicorn_server
 from mockserver.testing.mock import MockServer
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "load-testing.md").read_text(encoding="utf-8")
@@ -83,8 +84,8 @@ def test_the_traced_server_is_made_of_what_exists(monkeypatch: pytest.MonkeyPatc
         for member in members:
             setattr(stand_in, member, StandIn)
         monkeypatch.setitem(sys.modules, module, stand_in)
-    monkeypatch.setattr(uvicorn_runner, "bind_sockets", lambda *_: [])
-    monkeypatch.setattr(uvicorn_runner, "run_forever", lambda app, *_: served.append(app))
+    monkeypatch.setattr(listeners, "bind_sockets", lambda *_: [])
+    monkeypatch.setattr(uvicorn_server, "run_forever", lambda app, *_: served.append(app))
     exec(compile(block("py"), "traced.py", "exec"), {"__name__": "__main__"})  # noqa: S102
     (middleware,) = served
     assert callable(middleware.arguments[0])

@@ -19,8 +19,9 @@ from typing import Any
 from mockserver.exchanges import packaged_exchanges
 from mockserver.server.access import ApiKeys
 from mockserver.server.http.app import App
+from mockserver.server.http.listeners import bind_socket, listener_url
 from mockserver.server.http.services import Services
-from mockserver.server.http.uvicorn_runner import bind_socket, listener_url, run_forever
+from mockserver.server.http.uvicorn_server.server import run_forever
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.strategies.framing import encode_events
 from mockserver.wire import json, sse

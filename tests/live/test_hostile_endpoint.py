@@ -19,7 +19,7 @@ from mockserver.cli import main
 from mockserver.live.client import Client, LiveRequest, ReplyEnd, Timeouts, unreachable_reason
 from mockserver.live.endpoint import parse_endpoint
 from mockserver.profiles import load_profile
-from mockserver.server.http.uvicorn_runner import bind_socket
+from mockserver.server.http.listeners import bind_socket
 from mockserver.wire import json
 from tests.live.conftest import CANARY_KEY, Verify, child_environment, fake_endpoint, fake_endpoints, verify
 from tests.live.upstream import running_upstream, wait_until

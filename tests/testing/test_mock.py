@@ -17,7 +17,7 @@ from mockserver.clock import SteppedClock
 from mockserver.errors import ConfigurationError, MissingPackage, StartError
 from mockserver.exchanges import Exchange, Match
 from mockserver.replies.script import ScriptError, ToolCall
-from mockserver.server.http.uvicorn_runner import bind_socket
+from mockserver.server.http.listeners import bind_socket
 
 DAY = 86_400
 

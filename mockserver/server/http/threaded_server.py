@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.types import ASGIApp
 
 from mockserver.errors import StartError
-from mockserver.server.http.uvicorn_runner import (
-    ABORT_TIMEOUT_SECONDS,
-    UvicornServer,
-    bind_sockets,
-    listener_url,
-    new_loop,
-)
+from mockserver.server.http.listeners import bind_sockets, listener_url
+from mockserver.server.http.uvicorn_server.server import ABORT_TIMEOUT_SECONDS, UvicornServer, new_loop
 
 if TYPE_CHECKING:
     from mockserver.server.http.tunnels import Gateway

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from mockserver.server.http.uvicorn_runner import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
+from mockserver.server.http.uvicorn_server.server import ABORT_TIMEOUT_SECONDS, SHUTDOWN_GRACE_SECONDS
 from mockserver.stop_signals import stop_signals
 
 __all__ = ["InstallStop", "RunWorker", "run_workers"]

@@ -28,10 +28,12 @@ from mockserver.replies.script import message_script
 from mockserver.server.access import ApiKeys
 from mockserver.server.delivery.faults import parse_fault
 from mockserver.server.delivery.options import Delivery
-from mockserver.server.http import uvicorn_runner
+from mockserver.server.http import listeners
 from mockserver.server.http.app import App
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.http.uvicorn_server import connection as http_connection
+from mockserver.server.http.uvicorn_server import server as uvicorn_server
 from mockserver.server.state.journal import Entry
 from mockserver.server.state.sessions import open_session
 from mockserver.server.state.shared_stores import open_shared_store
@@ -411,7 +413,8 @@ def test_head_and_body_may_come_apart(connection: Connection, services: Services
 def test_a_head_without_its_body_is_refused_in_time(
     monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
-    monkeypatch.setattr(uvicorn_runner, "BODY_TIMEOUT_SECONDS", 0.2)
+    for module in (http_connection, uvicorn_server):
+        monkeypatch.setattr(module, "BODY_TIMEOUT_SECONDS", 0.2)
     with connected(services) as connection:
         connection.send(QUESTION)
         connection.send(QUESTION)
@@ -480,14 +483,14 @@ def test_several_requests_at_once_are_answered_in_order(connection: Connection) 
 def test_a_stream_waits_for_a_client_that_does_not_read(
     monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
-    bind = uvicorn_runner.bind_socket
+    bind = listeners.bind_socket
 
     def bind_with_small_buffer(host: str, port: int) -> socket.socket:
         listener = bind(host, port)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 10)
         return listener
 
-    monkeypatch.setattr(uvicorn_runner, "bind_socket", bind_with_small_buffer)
+    monkeypatch.setattr(listeners, "bind_socket", bind_with_small_buffer)
     stream, count, received = {**QUESTION, "stream": True}, 30, b""
     with connected(services) as connection:
         connection.send(stream)
@@ -718,7 +721,7 @@ def test_a_connection_whose_request_waits_for_the_store_is_not_idle(
         ask_twice(connection, store)
         connection.socket.sendall(_encode(QUESTION))
         assert store.waiting.acquire(timeout=30)
-        monkeypatch.setattr(uvicorn_runner, "IDLE_TIMEOUT_SECONDS", 0.0)
+        monkeypatch.setattr(http_connection, "IDLE_TIMEOUT_SECONDS", 0.0)
         time.sleep(1.2)  # the server looks for idle connections once a second
         store.released.set()
         assert connection.receive().startswith(b"HTTP/1.1 200")

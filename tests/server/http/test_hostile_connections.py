@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from mockserver.server.http import uvicorn_runner
+from mockserver.server.http.uvicorn_server.connection import MAX_HEAD_BYTES
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
 from tests.marks import slow_except
@@ -88,7 +88,7 @@ FLOODS = {
 def test_what_surrounds_a_body_is_limited_as_the_head_is(
     server: MockServer, begin: bytes, piece: bytes
 ) -> None:
-    limit = 256 * uvicorn_runner.MAX_HEAD_BYTES
+    limit = 256 * MAX_HEAD_BYTES
     with connect(server) as client:
         client.sendall(CHUNKED + encode_chunk(encode_body(server)) + begin)
         assert flood(client, piece, limit) < limit

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockserver.server.http import uvicorn_runner
+from mockserver.server.http.uvicorn_server.connection import MAX_HEAD_BYTES
 from mockserver.testing.mock import MockServer
 from tests.api_client import ApiClient
 
@@ -209,7 +209,7 @@ def test_upgrade_is_ignored_and_the_body_is_read(api: ApiClient) -> None:
 
 def endless_head(line: bytes) -> Iterable[bytes]:
     yield b"POST /v1/responses HTTP/1.1\r\n"
-    for _ in range(16 * uvicorn_runner.MAX_HEAD_BYTES // len(line)):
+    for _ in range(16 * MAX_HEAD_BYTES // len(line)):
         yield line
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mockserver.live.pass_through_checks import PassThroughChecker
 from mockserver.profiles import load_profile
-from mockserver.server.http.uvicorn_runner import bind_socket
+from mockserver.server.http.listeners import bind_socket
 from mockserver.testing.mock import MockServer
 from tests.live.conftest import CANARY_KEY, fake_endpoint, fake_endpoints
 from tests.live.tunnels import CA_FILE, start_proxy, start_tls_front

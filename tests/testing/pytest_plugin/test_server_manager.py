@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.server.http.uvicorn_runner import bind_socket
+from mockserver.server.http.listeners import bind_socket
 from tests.testing.pytest_plugin.conftest import RunPytest
 
 CRASH_FUNCTION = """

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from mockserver.errors import StartError
-from mockserver.server.http import uvicorn_runner
 from mockserver.server.http.app import App
+from mockserver.server.http.listeners import bind_socket
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
 from mockserver.server.http.services import Services
 from mockserver.server.http.threaded_server import ThreadedServer
+from mockserver.server.http.uvicorn_server.connection import IDLE_TIMEOUT_SECONDS
 from mockserver.server.state.sessions import open_session
 from mockserver.testing.mock import MockServer
 from tests.api_client import wait_until
@@ -40,7 +41,7 @@ def test_start_and_stop_leave_no_thread_and_no_listener() -> None:
 
 
 def test_port_in_use_is_reported() -> None:
-    listener = uvicorn_runner.bind_socket("127.0.0.1", 0)
+    listener = bind_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
 
     async def application(*_: object) -> None: ...
@@ -163,6 +164,6 @@ def test_idle_connection_outlives_the_time_limit_of_bodies(limited: LimitedServe
         connection.request("GET", "/health", headers={"host": "localhost"})
         assert connection.getresponse().read()
         limited.enforce_timeouts(BODY_TIMEOUT_SECONDS + 1)
-    limited.enforce_timeouts(uvicorn_runner.IDLE_TIMEOUT_SECONDS + 1)
+    limited.enforce_timeouts(IDLE_TIMEOUT_SECONDS + 1)
     wait_until(lambda: not limited.connections)
     connection.close()

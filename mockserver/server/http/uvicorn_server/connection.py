@@ -1,83 +1,36 @@
-"""Running the application with uvicorn on a bound socket.
-
-The only module that uses uvicorn's internals. It differs from uvicorn on purpose:
-
-- A stop waits for open requests, but no longer than its grace period, and does not poll (uvicorn sleeps
-  100 ms twice, and an open stream blocks it forever).
-- A request that is not HTTP gets the API's error envelope, not plain text.
-- Each request's scope has its connection, for faults that break HTTP.
-- It ignores `Upgrade` (RFC 9110, section 7.8) and reads the request's body. The parser would stop after the head,
-  and take the body for the next request.
-- The authority of a target in absolute form replaces `Host` (RFC 9112, section 3.2.2).
-- The head of a response is written together with the first piece of its body, and its headers are not
-  validated again, for speed.
-- Trailers are dropped, and their bytes are limited as those of the head are.
-- A client that sends more requests on a connection than it reads replies has to wait.
-- A closed connection frees its requests at once, not when the garbage is collected.
-- With a gateway, CONNECT opens a tunnel, in which the same application can answer.
-- Plain requests, whose head has the same bytes as an earlier one, are not parsed and need no task (`direct_replies`).
-- A connection that would take one of the last open files is refused with 503: without any, requests would fail
-  at an import or at a file.
-"""
+"""Connections, with limits on heads, trailers, bodies and idle time; plain requests get direct replies."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import logging
-import signal
 import socket
 import ssl
 import struct
-import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import httptools
-import uvicorn
-import uvicorn.lifespan.off  # uvicorn would load it when a server is started
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from mockserver.network import machine_addresses
 from mockserver.server.errors import ApiError, render_error
-from mockserver.server.http.background_stream import background_output, require_written
+from mockserver.server.http.open_files import max_open_files
 from mockserver.server.http.request_body import BODY_TIMEOUT_SECONDS
-from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY, REPLY_MESSAGE
-from mockserver.server.large_bodies import defer_imports_of_loop
+from mockserver.server.http.transmission import CONNECTION_EXTENSION, ENTRY_SCOPE_KEY
+from mockserver.server.http.uvicorn_server.response_cycle import ResponseCycle, frame_chunks
 from mockserver.server.state.journal import ClientAddress, Entry
-from mockserver.stop_signals import stop_signals
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Scope
+    from starlette.types import Scope
 
     from mockserver.server.http.direct_replies import DirectReplies, DirectReply
     from mockserver.server.http.tunnels import Address, Gateway
 
-new_loop: Callable[[], asyncio.AbstractEventLoop]
-try:
-    from uvloop import new_event_loop as new_loop
-except ImportError:  # Windows, PyPy
-    new_loop = asyncio.new_event_loop
-
-__all__ = [
-    "ABORT_TIMEOUT_SECONDS",
-    "UvicornServer",
-    "bind_socket",
-    "bind_sockets",
-    "listener_url",
-    "new_loop",
-    "other_urls",
-    "run_forever",
-]
-
-#: Seconds that open requests get to finish when the server stops.
-SHUTDOWN_GRACE_SECONDS = 2.0
+__all__ = ["HttpConnection", "ProtocolLog"]
 
 #: Bytes that a request may have in a row beside its body: as its head, as trailers, or between two pieces of
 #: the body. Real ones are much smaller.
@@ -89,24 +42,14 @@ MAX_PIPELINED_REQUESTS = 8
 #: Open files that are left to what is not a connection: imports, exchange files, reports.
 RESERVED_FILES = 16
 
-#: Open files that `run_forever` asks for: more than clients need, and fewer than what some systems allow.
-_WANTED_FILES = 65_536
-
-#: Connections that may wait to be accepted.
-_BACKLOG = 2048
-
-#: Connections that asyncio accepts at once. It takes a few rounds to refuse one, and without a file it repeats each
-#: attempt later on, so that many would multiply.
-_ACCEPTED_AT_ONCE = 2
-
 #: Bytes of a connection that are parsed before its waiting requests are counted.
 _BYTES_PARSED_AT_ONCE = 1024
 
 #: Bytes of replies that wait in memory for a client that does not read; the socket holds many more.
 _MAX_UNSENT_BYTES = 16 << 10
 
-#: Pieces of a reply that are made before they are written.
-_PIECES_AT_ONCE = 16
+#: Seconds that a connection may be idle between two requests.
+IDLE_TIMEOUT_SECONDS = 75.0
 
 #: The request id in the reply to something that is not a request.
 _NIL_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
@@ -120,228 +63,14 @@ _OTHER_PROTOCOLS = {
 #: Seconds between two log lines about the same protocol.
 _PROTOCOL_LOG_INTERVAL_SECONDS = 60.0
 
-#: Statuses of replies without a body.
-_BODILESS_STATUSES = frozenset({204, 304})
-
-#: Errors of a machine without IPv6.
-_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
 _SLASH = ord("/")
 
 _LOGGER = logging.getLogger("mockserver.connection")
 _LOGGER.addHandler(logging.NullHandler())
 _LOGGER.propagate = False
 
-#: Seconds that a connection may be idle between two requests.
-IDLE_TIMEOUT_SECONDS = 75.0
 
-#: Seconds that tasks get to end after their connections are closed.
-ABORT_TIMEOUT_SECONDS = 0.5
-
-
-def bind_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError if the address is not available. Port 0 picks a free port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:  # `::` is every address, of IPv4 too
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host.strip("[]") != "::")
-        listener.bind((host.strip("[]"), port))
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def bind_sockets(host: str, port: int) -> list[socket.socket]:
-    """The listening sockets of a host: for `localhost` those of IPv4 and IPv6, on the same port. OSError."""
-    if host != "localhost":
-        return [bind_socket(host, port)]
-    first = bind_socket("127.0.0.1", port)
-    while True:
-        try:
-            return [first, bind_socket("::1", first.getsockname()[1])]
-        except OSError as error:
-            if error.errno in _NO_IPV6:
-                return [first]
-            first.close()
-            if port:
-                raise
-        first = bind_socket("127.0.0.1", port)
-
-
-def other_urls(listeners: Sequence[socket.socket]) -> list[str]:
-    """The URLs of the sockets beside that of the first, also for other machines."""
-    urls = []
-    for listener in listeners:
-        host, port = listener.getsockname()[:2]
-        hosts = machine_addresses() if host in ("0.0.0.0", "::") else [host]
-        urls += [f"http://[{each}]:{port}" if ":" in each else f"http://{each}:{port}" for each in hosts]
-    return [each for each in urls if each != listener_url(listeners[0])]
-
-
-def listener_url(listener: socket.socket) -> str:
-    """`http://host:port` of a bound socket, for a client on this machine."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-if sys.platform == "win32":  # has no limit that matters
-
-    def _max_files() -> int:
-        return sys.maxsize
-
-    def _raise_max_files() -> None:
-        pass
-
-else:
-    import resource
-
-    def _max_files() -> int:
-        """How many files the process may have open."""
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return sys.maxsize if most == resource.RLIM_INFINITY else most
-
-    def _raise_max_files() -> None:
-        """Allow as many open files as the system does: each connection is one."""
-        current, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _WANTED_FILES if most == resource.RLIM_INFINITY else min(most, _WANTED_FILES)
-        if current != resource.RLIM_INFINITY and current < wanted:
-            with contextlib.suppress(OSError, ValueError):  # macOS has a limit that it does not tell
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def _report_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """As usual, except for a connection that cannot be accepted: the loop tries again every second."""
-    error = context.get("exception")
-    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
-        loop.default_exception_handler(context)
-
-
-class _ResponseCycle(RequestResponseCycle):
-    """A request and its reply, with a `send` that serves only our own application.
-
-    It trusts the application's headers, which have lower-case names and valid values. It writes the head
-    together with the first piece of the body, because a write is the most expensive step.
-    """
-
-    pending_head = b""
-    """The head until the first piece of the body comes."""
-
-    async def receive(self) -> Any:
-        if self.more_body or self.response_complete or self.disconnected or not self.body:
-            return await super().receive()
-        body, self.body = self.body, bytearray()  # the body arrived with the head, as most do
-        self.message_event.clear()
-        return {"type": "http.request", "body": bytes(body), "more_body": False}
-
-    async def send(self, message: Any) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            entry: Entry | None = self.scope.get(ENTRY_SCOPE_KEY)  # type: ignore[assignment]
-            if entry is not None and not entry.left:  # the client left before there was a reply to it
-                entry.mark_left()
-            return
-        if message["type"] == REPLY_MESSAGE:
-            self._start_response(message["status"], message["headers"])
-            if self.chunked_encoding:
-                head, self.pending_head = self.pending_head, b""
-                await self.finish_reply(_frame_chunks(head, message["pieces"]))
-                return
-            self.flush(b"" if self.scope["method"] == "HEAD" else message["pieces"][0])
-            self._finish_response()
-            return
-        if not self.response_started:
-            self._start_response(message["status"], message["headers"])
-            return
-        more = message.get("more_body", False)
-        self.flush(self._frame_body(message["body"], more))
-        if not more:
-            self._finish_response()
-
-    async def write_chunks(self, chunks: Iterable[bytes]) -> None:
-        """Write framed chunks, one at a time, as fast as the client reads."""
-        flow, write = self.flow, self.transport.write
-        for chunk in chunks:
-            if flow.write_paused:
-                await flow.drain()
-            if self.disconnected:
-                self._record_unsent(1 + sum(1 for _ in chunks))
-                return
-            write(chunk)
-
-    def _record_unsent(self, chunk_count: int) -> None:
-        """Record in the journal that the client left before these chunks of a whole reply were written."""
-        entry: Any = self.scope.get(ENTRY_SCOPE_KEY)
-        if entry is not None and not entry.left_out:
-            pieces = [piece for piece in entry.reply if piece]
-            entry.sent_bytes = sum(map(len, pieces[: max(0, len(pieces) - chunk_count)]))
-
-    async def finish_reply(self, chunks: Iterable[bytes]) -> None:
-        """Write the rest of a reply that was begun."""
-        await self.write_chunks(chunks)
-        if not self.disconnected:
-            self._finish_response()
-
-    def flush(self, data: bytes = b"") -> None:
-        """Write `data`, after the pending head."""
-        if self.pending_head:
-            data, self.pending_head = self.pending_head + data, b""
-        if data:
-            self.transport.write(data)
-
-    def _start_response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        self.chunked_encoding = status not in _BODILESS_STATUSES and self.scope["method"] != "HEAD"
-        lines = [STATUS_LINE[status]]
-        for name, value in headers:
-            if name == b"content-length":
-                self.chunked_encoding = False
-            elif name == b"connection":
-                self.keep_alive = False
-                continue
-            lines += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked_encoding else b"\r\n")
-        self.pending_head = b"".join(lines)
-
-    def _frame_body(self, body: bytes, more: bool) -> bytes:
-        if self.chunked_encoding:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            return chunk if more else chunk + b"0\r\n\r\n"
-        return b"" if self.scope["method"] == "HEAD" else body
-
-    def _finish_response(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-
-def _frame_chunks(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """What to write for a head and its body: one chunk a piece, the head with the first, the end with the last.
-
-    Few pieces are made before they are written.
-    """
-    remaining, pending = iter(pieces), head
-    while batch := list(islice(remaining, _PIECES_AT_ONCE)):
-        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in batch if piece]
-        if chunks:
-            chunks[0] = pending + chunks[0]
-            pending = chunks.pop()
-        yield from chunks
-    yield pending + b"0\r\n\r\n"
-
-
-class _ProtocolLog:
+class ProtocolLog:
     """Logs that clients speak another protocol, once in a while: each of their attempts says the same."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
@@ -380,7 +109,7 @@ class _FlowControl(FlowControl):
             super().resume_reading()
 
 
-class _HttpConnection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """A connection that its requests can reach, with limits on heads, trailers, bodies and idle time."""
 
     _request_began_at: float | None = None
@@ -410,7 +139,7 @@ class _HttpConnection(HttpToolsProtocol):
         *arguments: Any,
         gateway: Gateway | None = None,
         direct_replies: DirectReplies | None = None,
-        protocol_log: _ProtocolLog | None = None,
+        protocol_log: ProtocolLog | None = None,
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
@@ -485,7 +214,7 @@ class _HttpConnection(HttpToolsProtocol):
         if not reply.is_chunked:
             self.transport.write(reply.head + reply.pieces[0])
         else:
-            write, flow, chunks = self.transport.write, self.flow, _frame_chunks(reply.head, reply.pieces)
+            write, flow, chunks = self.transport.write, self.flow, frame_chunks(reply.head, reply.pieces)
             for chunk in chunks:
                 write(chunk)
                 if flow.write_paused:
@@ -548,8 +277,8 @@ class _HttpConnection(HttpToolsProtocol):
         cycle.more_body, cycle.response_started = False, True
         self._start_asgi_task(cycle, lambda *_: cycle.finish_reply(chunks))
 
-    def _new_cycle(self, scope: Any) -> _ResponseCycle:
-        return _ResponseCycle(
+    def _new_cycle(self, scope: Any) -> ResponseCycle:
+        return ResponseCycle(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -651,7 +380,7 @@ class _HttpConnection(HttpToolsProtocol):
                 return
         else:
             new_connection = partial(
-                _HttpConnection, config=self.config, server_state=self.server_state, app_state=self.app_state
+                HttpConnection, config=self.config, server_state=self.server_state, app_state=self.app_state
             )
             try:
                 await decrypt(self.transport, route, new_connection, self.connections)
@@ -669,7 +398,7 @@ class _HttpConnection(HttpToolsProtocol):
         return b"".join((*lines, b"\r\n"))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = _ResponseCycle  # uvicorn offers no other way to replace it
+        cycle.__class__ = ResponseCycle  # uvicorn offers no other way to replace it
         self._active_cycle, self._direct_entry = cycle, None
         super()._start_asgi_task(cycle, app)
 
@@ -718,8 +447,8 @@ class _HttpConnection(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
         self._request_began_at = self.loop.time()
         # The system gives a new file the lowest free number.
-        if transport.get_extra_info("socket").fileno() >= _max_files() - RESERVED_FILES:
-            limit = f"its process may have {_max_files()} open files (ulimit -n)"
+        if transport.get_extra_info("socket").fileno() >= max_open_files() - RESERVED_FILES:
+            limit = f"its process may have {max_open_files()} open files (ulimit -n)"
             self._reject(503, f"The server has too many connections: {limit}.", "ServiceUnavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -853,7 +582,7 @@ class _HttpConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def _flush_pending_head(self) -> None:
-        if isinstance(self._active_cycle, _ResponseCycle):
+        if isinstance(self._active_cycle, ResponseCycle):
             self._active_cycle.flush()
 
     def _abandon_response(self) -> None:
@@ -863,142 +592,3 @@ class _HttpConnection(HttpToolsProtocol):
         self._active_cycle.disconnected = True
         # The server closes the connection, so the journal must not record that the client left.
         self._active_cycle.scope.pop(ENTRY_SCOPE_KEY, None)  # type: ignore[misc]
-
-
-class UvicornServer(uvicorn.Server):
-    """uvicorn's server, with a callback at its start and a prompt stop."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        grace_seconds: float,
-        on_start: Callable[[], None],
-        on_tick: Callable[[], None] | None = None,
-        gateway: Gateway | None = None,
-        log: Callable[[str], None] | None = None,
-    ) -> None:
-        """`gateway` decides about tunnels; None: there are none. `log` gets lines about what is no request."""
-        new_connection: Any = partial(
-            _HttpConnection,
-            gateway=gateway,
-            direct_replies=getattr(app, "direct_replies", None),
-            protocol_log=None if log is None else _ProtocolLog(log),
-        )
-        config = uvicorn.Config(
-            app,
-            http=new_connection,
-            backlog=_ACCEPTED_AT_ONCE,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-        )
-        super().__init__(config)
-        self._grace_seconds = grace_seconds
-        self._on_start = on_start
-        self._on_tick = on_tick
-        self._stopping = asyncio.Event()
-
-    def stop(self) -> None:
-        """Begin to stop; a second call aborts open connections. Call it in the server's loop."""
-        if self._stopping.is_set():
-            self._abort_connections()
-        self._stopping.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the caller."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(_report_loop_error)
-        defer_imports_of_loop()
-        await super().startup(sockets)
-        for listener in sockets or []:
-            listener.listen(_BACKLOG)  # the loop has listened again, with its own number
-
-    async def main_loop(self) -> None:
-        self._on_start()
-        now = asyncio.get_running_loop().time
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(1, BODY_TIMEOUT_SECONDS / 4)):
-                    await self._stopping.wait()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, _HttpConnection):
-                    connection.enforce_timeouts(now())
-            if self._on_tick is not None:
-                self._on_tick()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        if state.tasks:
-            await asyncio.wait(set(state.tasks), timeout=self._grace_seconds)
-        # Clients that do not read, or that wait for a paced reply, would keep their tasks running.
-        self._abort_connections()
-        if state.tasks:
-            await asyncio.wait(set(state.tasks), timeout=ABORT_TIMEOUT_SECONDS)
-        await asyncio.sleep(0)  # closed transports now notify their protocols
-
-    def close_now(self) -> None:
-        """Close everything at once, so that no client waits for its own time-out."""
-        for server in getattr(self, "servers", ()):  # uvicorn sets it when it begins to serve
-            server.close()
-        self._abort_connections()
-
-    def _abort_connections(self) -> None:
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-
-
-def run_forever(
-    app: ASGIApp,
-    listeners: Sequence[socket.socket],
-    on_start: Callable[[], None],
-    on_tick: Callable[[], None] | None = None,
-    on_stop: Callable[[], Awaitable[None]] | None = None,
-    install_stop: Callable[[Callable[[], None]], None] | None = None,
-    *,
-    log: Callable[[str], None] | None = None,
-) -> None:
-    """Serve in the foreground until a signal to stop; a second one aborts open connections.
-
-    `on_tick` runs about once a second, `on_stop` at the end. What is printed meanwhile waits for no reader.
-    `install_stop` gets, in the event loop, the function that these signals call, if something else is to call it.
-    `log` gets lines about connections that bring no request.
-    """
-
-    def announce() -> None:
-        on_start()
-        require_written(sys.stdout)  # nobody could know the address
-
-    async def main() -> None:
-        server = UvicornServer(app, SHUTDOWN_GRACE_SECONDS, announce, on_tick, log=log)
-        (install_stop or _install_signal_handlers)(server.stop)
-        try:
-            await server.serve(sockets=[*listeners])
-        finally:
-            if on_stop is not None:
-                await on_stop()
-
-    _raise_max_files()
-    with background_output(), asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(main())
-
-
-def _install_signal_handlers(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in stop_signals():
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
