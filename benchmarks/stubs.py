@@ -23,7 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import read_reply
-from benchmarks.processes import ADMIN_OPTIONS, MockServerProcess, add_stubs, cpu_seconds, running_mockserver
+from benchmarks.processes import (
+    ADMIN_OPTIONS,
+    MockServerProcess,
+    add_stubs,
+    cpu_seconds,
+    pin_to_core,
+    running_mockserver,
+)
 from benchmarks.workloads import RESPONSES_PATH, encode_request
 from mockserver.replies.script import message_script
 from mockserver.server.engine.pipeline import respond_at_once
@@ -148,7 +155,7 @@ def running_servers(kind: str) -> Iterator[dict[int, StubServer]]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         yield {
             count: StubServer(
-                kind, count, stack.enter_context(running_mockserver(Path(folder), *ADMIN_OPTIONS))
+                kind, count, stack.enter_context(running_mockserver(Path(folder), *ADMIN_OPTIONS, core=1))
             )
             for count in (NONE, FEW, MANY)
         }
@@ -170,6 +177,7 @@ def measure(kind: str, *, over_sockets: bool) -> bool:
         print_times("again", least_times(lambda count: repeated_time(kind, sessions[count]))),
     ]
     if over_sockets:
+        pin_to_core(0)
         with running_servers(kind) as servers:
             ratios.append(
                 print_times("over a socket", least_times(lambda count: servers[count].request_time(kind)))
