@@ -164,8 +164,7 @@ def _check_conduct(services: Any, collector: RequestCollector) -> None:
     from mockserver.server.conduct import check_entries
 
     for session in services.sessions:
-        journal = session.journal
-        entries = dict(enumerate(journal, start=journal.dropped_count + 1))
+        entries = dict(session.journal.numbered())
         for number, finding in check_entries(entries.items()):
             collector.add_conduct_finding(number, entries[number], finding)
 

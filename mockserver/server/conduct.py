@@ -30,7 +30,7 @@ def check_entries(numbered: Iterable[tuple[int, Entry]]) -> list[NumberedFinding
 
 def check_journal(journal: Journal) -> list[NumberedFinding]:
     """The findings about the conduct of a client, from a session's journal."""
-    return check_entries(enumerate(journal, start=journal.dropped_count + 1))
+    return check_entries(journal.numbered())
 
 
 def _attempt(number: int, entry: Entry, connections: dict[int, ConnectionTimes]) -> Attempt:

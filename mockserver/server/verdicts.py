@@ -116,7 +116,7 @@ def judge_session(session: Session, policy: FailurePolicy) -> Verdict:
     """The verdict on the requests in a session's journal."""
     journal = session.journal
     dropped = journal.dropped_count
-    numbered = list(enumerate(journal, start=dropped + 1))
+    numbered = list(journal.numbered())
     violations: list[NumberedFinding] = []
     unchecked = [f"the {dropped} oldest requests, which the journal has dropped"] if dropped else []
     if not journal.is_enabled:

@@ -244,7 +244,7 @@ def test_real_waits_count_if_the_clock_stands_still(
     server: MockServer, wait: float, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    for module in ("state.journal", "http.reply_delivery"):
+    for module in ("state.journal", "http.reply_steps"):
         monkeypatch.setattr(f"mockserver.server.{module}.monotonic", lambda: now)
     server.fail("rate-429", retry_after_ms=300).then("Hello.")
     with server.httpx() as http:

@@ -14,7 +14,7 @@ from tests.testing.conduct_habits import HABITS, Habit, HabitClient
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[HabitClient]:
     """A client whose waits count by the server's clock alone, however busy the machine is."""
-    for module in ("state.journal", "http.reply_delivery"):
+    for module in ("state.journal", "http.reply_steps"):
         monkeypatch.setattr(f"mockserver.server.{module}.monotonic", lambda: 0.0)
     with MockServer(profile="qwen-2026-05") as server, server.httpx() as http:
         client = HabitClient(server, http)

@@ -35,7 +35,7 @@ async def _read_journal(request: HttpRequest, _: Any) -> Any:
     limit = _parse_number(query, "limit", _DEFAULT_PAGE_SIZE, (1, _MAX_PAGE_SIZE))
     await _wait_for_fallback(request)
     journal = _enabled_journal(request.session)
-    numbered = list(enumerate(journal, start=journal.dropped_count + 1))
+    numbered = list(journal.numbered())
     remaining = [(number, entry) for number, entry in numbered if number > after]
     page = remaining[:limit]
     return {

@@ -462,6 +462,10 @@ class Journal:
             raise IndexError("the journal is empty: no request has arrived since the last reset")
         return self._entries[-1]
 
+    def numbered(self) -> Iterator[tuple[int, Entry]]:
+        """Each entry with its number since the last reset, from 1; the dropped ones count."""
+        return enumerate(self._entries, start=self.dropped_count + 1)
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -72,8 +72,7 @@ class RemovedRequests:
 
 
 def _transcript_lines(session: Session, policy: FailurePolicy, removed: Sequence[str]) -> Iterator[str]:
-    first = session.journal.dropped_count + 1
-    entries = list(enumerate(session.journal, start=first))
+    entries = list(session.journal.numbered())
     if entries or session.stubs.all:
         name = "" if session.name == DEFAULT_SESSION_NAME else f"session {session.name}, "
         yield f"{name}profile {session.profile.name}, rendering {session.rendering}"
@@ -85,7 +84,11 @@ def _transcript_lines(session: Session, policy: FailurePolicy, removed: Sequence
     for number, entry in violations[:_MAX_VIOLATIONS]:
         yield from _entry_lines(number, entry)
     shown_removed = sum(line.endswith(_REMOVED_MARK) for line in removed)
-    hidden = len(earlier) - len(violations[:_MAX_VIOLATIONS]) + max(0, first - 1 - shown_removed)
+    hidden = (
+        len(earlier)
+        - len(violations[:_MAX_VIOLATIONS])
+        + max(0, session.journal.dropped_count - shown_removed)
+    )
     if hidden:
         more = len(violations) - len(violations[:_MAX_VIOLATIONS])
         which = f", {more} of them with findings like these" if more > 0 else ""
