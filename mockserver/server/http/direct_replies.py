@@ -43,6 +43,8 @@ _SPECIAL_PREFIX = b"x-mock-"
 #: Bytes of a head, and heads, that are remembered: most requests of a client begin with the same one.
 _MAX_HEAD_BYTES = 4096
 _MAX_HEADS = 512
+#: Clients whose records of a head are remembered.
+_MAX_CLIENTS = 64
 
 #: In a head: the number by which the heads of a client differ.
 _CONTENT_LENGTH = re.compile(rb"\r\n(?i:content-length): ?([0-9]{1,8})(?=\r\n|\Z)")
@@ -70,13 +72,14 @@ None or ApiError, and nothing changed: the application replies.
 class KnownHead:
     """The head of plain requests."""
 
-    __slots__ = ("_record", "body_size", "headers", "scope")
+    __slots__ = ("_records", "body_size", "headers", "scope")
 
     def __init__(self, scope: Scope, headers: dict[bytes, bytes], body_size: int) -> None:
         self.scope = scope
         self.headers = headers
         self.body_size = body_size
-        self._record: RequestHead | None = None
+        self._records: dict[tuple[Any, ...] | None, RequestHead] = {}
+        """By client."""
 
     def with_length(self, length: bytes) -> KnownHead:
         """The head for a body of another length."""
@@ -85,8 +88,8 @@ class KnownHead:
         return KnownHead({**self.scope, "headers": header_list}, dict(header_list), int(length))
 
     def record(self, secrets: tuple[str, ...], session: str, client: tuple[Any, ...] | None) -> RequestHead:
-        """The head for the journal; requests that one connection sends in a row share it."""
-        record = self._record
+        """The head for the journal; the requests of a connection share it."""
+        record = self._records.get(client)
         if (
             record is None
             or record.client is not client
@@ -94,9 +97,12 @@ class KnownHead:
             or record.session is not session
         ):
             scope, authorization = self.scope, self.headers.get(b"authorization", b"")
-            record = self._record = RequestHead(
+            record = RequestHead(
                 scope["method"], scope["path"], scope["headers"], authorization, secrets, session, client
             )
+            if len(self._records) >= _MAX_CLIENTS:
+                self._records.clear()
+            self._records[client] = record
         return record
 
 
