@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mockserver.profiles import Profile
     from mockserver.recordings.playback_queue import PlaybackQueue
     from mockserver.recordings.replay import RecordingPlayer
+    from mockserver.server.http.access_log import AccessLog
 
 __all__ = ["replay"]
 
@@ -129,31 +130,16 @@ def _run_replay(
     options: Mapping[str, Any],
 ) -> None:
     """Serve until a signal."""
-    from mockserver.recordings.replay import ReplayApp, client_base_paths
-    from mockserver.server.access import ApiKeys
+    from mockserver.recordings.replay import client_base_paths
     from mockserver.server.http.access_log import AccessLog, open_access_log
     from mockserver.server.http.cors import allow_origins
     from mockserver.server.http.listeners import listener_url
     from mockserver.server.http.uvicorn_server.server import run_forever
-    from mockserver.server.state.journal import Journal
 
-    recordings, hosts = player.queue.recordings, options["hosts"]
+    recordings = player.queue.recordings
     base_paths = client_base_paths(recordings, profile)
-    journal, access_log = Journal(), AccessLog() if options["quiet"] else open_access_log(sys.stderr)
-    app: Any = ReplayApp(
-        player,
-        profile,
-        base_paths,
-        journal,
-        keys=ApiKeys(keys),
-        hosts=hosts,
-        on_entry=access_log.add,
-        max_body=options["max_body"],
-    )
-    if options["console"]:
-        from mockserver.server.console.observed_app import ObservedApp
-
-        app = ObservedApp(app, journal, profile, hosts)
+    access_log = AccessLog() if options["quiet"] else open_access_log(sys.stderr)
+    app = _build_app(player, profile, base_paths, keys, access_log, options)
 
     def announce() -> None:
         url, notes = listener_url(listeners[0]), other_url_notes(listeners)
@@ -165,9 +151,40 @@ def _run_replay(
             write_url_file(url_file, url + base_paths[0])
 
     try:
-        run_forever(allow_origins(app, hosts), listeners, announce, log=access_log.add)
+        run_forever(allow_origins(app, options["hosts"]), listeners, announce, log=access_log.add)
     finally:
         access_log.close()
+
+
+def _build_app(
+    player: RecordingPlayer,
+    profile: Profile,
+    base_paths: Sequence[str],
+    keys: tuple[str, ...],
+    access_log: AccessLog,
+    options: Mapping[str, Any],
+) -> Any:
+    """The application that plays recordings, with the console if it is asked for."""
+    from mockserver.recordings.replay import ReplayApp
+    from mockserver.server.access import ApiKeys
+    from mockserver.server.state.journal import Journal
+
+    journal, hosts = Journal(), options["hosts"]
+    app = ReplayApp(
+        player,
+        profile,
+        base_paths,
+        journal,
+        keys=ApiKeys(keys),
+        hosts=hosts,
+        on_entry=access_log.add,
+        max_body=options["max_body"],
+    )
+    if not options["console"]:
+        return app
+    from mockserver.server.console.observed_app import ObservedApp
+
+    return ObservedApp(app, journal, profile, hosts)
 
 
 def _report_unplayed(queue: PlaybackQueue) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -86,9 +87,13 @@ def shown_block(page: str, beginning: str) -> str:
 
 @pytest.mark.parametrize("page", ["javascript.md", "packages/npm/README.md"])
 def test_the_script_of_a_page_runs(page: str, project: Path) -> None:
-    script = shown_block(page, "import { startMockServer }")
-    (project / "script.mjs").write_text(script.replace("// … your client", f"{CLIENT}// "))
-    run_node(project, "script.mjs")
+    begin, reply, end = re.split(
+        r"(await server\.reply\(.*\n)", shown_block(page, "import { startMockServer }")
+    )
+    ask = CLIENT.replace("await fetch", "const answer = await fetch")
+    show = "console.log((await answer.json()).output[0].content[0].text);\n"
+    (project / "script.mjs").write_text(begin + reply + ask + show + end)
+    assert "Hello!" in run_node(project, "script.mjs")
 
 
 def test_a_violation_fails_a_vitest_test(project: Path) -> None:
