@@ -15,7 +15,7 @@ import click
 
 from mockserver.cli.credentials import admin_token_source, new_api_key, read_api_keys
 from mockserver.cli.errors import exit_with_problems, problem_lines
-from mockserver.cli.garbage_collection import paused_collection
+from mockserver.cli.garbage_collection import collect_seldom, paused_collection
 from mockserver.cli.listener import (
     open_listeners,
     other_url_notes,
@@ -338,6 +338,7 @@ def _run_server(
         finally:
             services.access_log.close()
 
+    collect_seldom()
     if settings["workers"] > 1:
         return _run_workers(services, settings, run, announce)
     run(announce)

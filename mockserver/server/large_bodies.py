@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import chain
 from typing import Any, TypeVar
 
 from mockserver.ids import digest_pieces, request_digest
-from mockserver.slow_imports import ImportPending, defer_imports
+from mockserver.slow_imports import ImportPending, defer_imports, require_import
 from mockserver.wire import json
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "digest_request",
     "is_large",
     "join_pieces",
+    "load_module",
     "run_beside_loop",
     "run_in_worker",
     "run_with_imports",
@@ -61,6 +63,16 @@ async def run_with_imports(function: Callable[..., _ResultT], *arguments: object
     except ImportPending:
         pass
     return await run_in_worker(function, *arguments)
+
+
+async def load_module(name: str) -> None:
+    """Import a module that takes long: in a worker thread, if a server runs in this one."""
+    await run_with_imports(_load_module, name)
+
+
+def _load_module(name: str) -> None:
+    require_import(name)
+    import_module(name)
 
 
 def _call_repeatable(function: Callable[..., _ResultT], *arguments: object) -> _ResultT:

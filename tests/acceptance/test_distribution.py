@@ -30,7 +30,7 @@ DIST_INFO = f"responses_mockserver-{mockserver.__version__}.dist-info"
 TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
     "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "network.py",
-    "installation.py", "regular_files.py", "slow_imports.py",
+    "installation.py", "regular_files.py", "slow_imports.py", "stop_signals.py", "exchange_files.py",
     "wire", "documents", "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings",
     "testing", "cli",
 }  # fmt: skip

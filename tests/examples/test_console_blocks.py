@@ -175,6 +175,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: str, tmp_path: Path) -
         for program in ("go", "java", "jq", "node"):
             if any(re.search(rf"\b{program} ", each.text) for each in commands) and not shutil.which(program):
                 pytest.skip(f"{program} is not installed")
+        (tmp_path / ".git").mkdir()  # a reader's project is a repository
         write_files(text, page, tmp_path)
         ran = run_page(page, text, tmp_path)
     assert len(ran) == len(commands)

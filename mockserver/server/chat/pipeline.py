@@ -122,17 +122,12 @@ def _fill_in(
     session: Session, request: ChatRequestPlan, reply: ChatReplyPlan, reply_seed: ReplySeed
 ) -> RenderedReply:
     """The reply with its ids and times."""
-    step = request.incoming.turn - 1 + reply_seed.occurrence
-    created = session.clock.reply_timestamp(session.clock.now(), step)
-    slots = chat_slots(reply_seed.request_id, created, reply.token_slots, reply.draw_call_ids(reply_seed))
-    return RenderedReply(
-        reply_seed.request_id,
-        reply.details,
-        reply.template.render(slots),
-        request.incoming.facts.stream,
-        fault_name=reply.fault_name,
-        delivery=reply.delivery,
-    )
+    template, token_slots, _, _, details, delivery, fault_name = reply
+    incoming, clock, request_id = request.incoming, session.clock, reply_seed.request_id
+    created = clock.reply_timestamp(clock.now(), incoming.turn - 1 + reply_seed.occurrence)
+    slots = chat_slots(request_id, created, token_slots, reply.draw_call_ids(reply_seed))
+    pieces, stream = template.render(slots), incoming.facts.stream
+    return RenderedReply(request_id, details, pieces, stream, 200, (), (), fault_name, delivery)
 
 
 def _in_context(

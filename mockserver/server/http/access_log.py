@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import NamedTuple, TextIO, TypeAlias
 
 from mockserver.contract.findings import Finding, Severity
@@ -88,7 +87,7 @@ def open_access_log(stream: TextIO, log_format: LogFormat | None = None) -> Acce
 def format_lines(records: Sequence[Entry | str], now: float) -> list[str]:
     """A line for each journal entry or line of text, with the time of day."""
     time_of_day = time.strftime("%H:%M:%S", time.localtime(now))
-    known = _KnownLines([each for each in records if not isinstance(each, str)])
+    known = _KnownLines()
     return [f"{time_of_day} {each if isinstance(each, str) else known.line_for(each)}" for each in records]
 
 
@@ -98,15 +97,12 @@ class _LineForm(NamedTuple):
     before: str
     after: str
     redact: Callable[[str], str]
-    prompts_are_tidy: bool
-    """Whether no prompt needs redaction, or has white space to be replaced."""
 
 
 class _KnownLines:
     """Formats entries that are written together, most of which are alike."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = entries
+    def __init__(self) -> None:
         self._forms: dict[tuple[object, ...], _LineForm] = {}
         # A mask may cover the prompt, or match across the parts of a line.
         self._has_forms = configured_masks() == NO_MASKS
@@ -148,24 +144,16 @@ class _KnownLines:
             return format_entry(entry)
         form = self._forms.get(key)
         if form is None:
-            form = self._forms[key] = self._form_of(entry)
-        before, after, redact_text, is_tidy = form
-        words = _cut_words(prompt.strip(), prompt) if is_tidy else _shorten_words(prompt, redact_text)
+            form = self._forms[key] = _form_of(entry)
+        before, after, redact_text = form
+        words = _shorten_words(prompt, redact_text)
         return f"{before} {words!r}{after}" if words else before + after
 
-    def _form_of(self, entry: Entry) -> _LineForm:
-        redact_text = text_redactor(entry.secrets)
-        before, after = _around_prompt(entry, entry.secrets)
-        prompts = self._prompts
-        is_tidy = _is_tidy(prompts) and redact_text(prompts) == prompts
-        return _LineForm(
-            _printable(redact_text(before)), _printable(redact_text(after)), redact_text, is_tidy
-        )
 
-    @cached_property
-    def _prompts(self) -> str:
-        """The prompts of all entries, which are searched together: that takes fewer steps than each by itself."""
-        return "|".join([each.details.prompt[:_MAX_PROMPT_REDACTED] for each in self._entries])
+def _form_of(entry: Entry) -> _LineForm:
+    redact_text = text_redactor(entry.secrets)
+    before, after = _around_prompt(entry, entry.secrets)
+    return _LineForm(_printable(redact_text(before)), _printable(redact_text(after)), redact_text)
 
 
 def number_lines(log_format: LogFormat | None, number: int) -> LogFormat:
@@ -206,16 +194,9 @@ def _shorten_words(prompt: str, redact_text: Callable[[str], str]) -> str:
     text = redact_text(prompt if len(prompt) <= _MAX_PROMPT_REDACTED else prompt[:_MAX_PROMPT_REDACTED])
     if len(prompt) > _MAX_PROMPT_SHOWN:
         text = text[: 2 * _MAX_PROMPT_SHOWN]
-    words = text.strip() if _is_tidy(text) else _printable(" ".join(text.split()))
-    return _cut_words(words, prompt)
-
-
-def _is_tidy(text: str) -> bool:
     # Of all white space, only a space is printable.
-    return text.isprintable() and "  " not in text
-
-
-def _cut_words(words: str, prompt: str) -> str:
+    is_tidy = text.isprintable() and "  " not in text
+    words = text.strip() if is_tidy else _printable(" ".join(text.split()))
     if len(prompt) <= _MAX_PROMPT_SHOWN or len(words) <= _MAX_PROMPT_SHOWN:
         return words
     return words[: _MAX_PROMPT_SHOWN - 1] + "…"

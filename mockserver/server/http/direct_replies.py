@@ -230,26 +230,19 @@ class DirectReplies:
         body: bytes,
         client: tuple[Any, ...] | None,
     ) -> DirectReply:
-        services, delivery = self._services, session.delivery
-        entry = Entry(
-            session.clock.now(),
-            head.record(services.secrets, session.name, client),
-            body,
-            200,
-            reply.pieces,
-            reply.stream,
-            reply.request_id,
-            reply.details,
-        )
-        entry.clock = session.clock
+        services, delivery, clock = self._services, session.delivery, session.clock
+        request_id, details, pieces, stream, *_ = reply
+        recorded_head = head.record(services.secrets, session.name, client)
+        entry = Entry(clock.now(), recorded_head, body, 200, pieces, stream, request_id, details)
+        entry.clock = clock
         session.journal.add(entry)
         services.access_log.add(entry)
-        pieces, date = reply.pieces, services.date_header(session)
-        if reply.stream:
+        date = services.date_header(session)
+        if stream:
             if delivery.chunking == "coalesced":
                 pieces = (b"".join(pieces),)
-            return DirectReply(_STREAM_HEAD % (reply.request_id.encode(), date), pieces, True, entry)
-        values = reply.request_id.encode(), date, len(pieces[0])
+            return DirectReply(_STREAM_HEAD % (request_id.encode(), date), pieces, True, entry)
+        values = request_id.encode(), date, len(pieces[0])
         return DirectReply(_REPLY_HEAD % values, pieces, False, entry)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mockserver.errors import ConfigurationError
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.errors import ApiError, NotAnApiRequest, UnmatchedRequest, render_error
-from mockserver.server.http.reply_delivery import json_headers
+from mockserver.server.http.reply_delivery import json_headers, load_reply_steps
 from mockserver.server.http.request_body import ClientDisconnected
 from mockserver.server.http.requests import Handler, HttpRequest, derive_request_id, json_object
 from mockserver.server.http.services import Services
@@ -112,6 +112,7 @@ async def _send_error(request: HttpRequest, error: ApiError) -> None:
     body = render_error(error, request_id, request.session.profile)
     head = [*json_headers(request, request_id), *error.headers]
     if error.delivery is not None:
+        await load_reply_steps()
         from mockserver.server.http.reply_steps import send_delivered
 
         reply = RenderedReply(request_id, details, (body,), False, error.status)

@@ -6,6 +6,7 @@ from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.rendered_replies import RenderedReply
 from mockserver.server.http.requests import HttpRequest, derive_request_id
 from mockserver.server.http.transmission import REPLY_MESSAGE, Headers, send_body
+from mockserver.server.large_bodies import load_module
 from mockserver.server.mock_headers import DELAY_HEADER, FAULT_HEADER
 from mockserver.wire import json
 
@@ -13,6 +14,7 @@ __all__ = [
     "EVENT_STREAM_CONTENT_TYPE",
     "JSON_CONTENT_TYPE",
     "json_headers",
+    "load_reply_steps",
     "send_json",
     "send_reply",
 ]
@@ -31,6 +33,11 @@ def json_headers(request: HttpRequest, request_id: str) -> Headers:
     ]
 
 
+async def load_reply_steps() -> None:
+    """Import `reply_steps`, which most servers never need, beside the event loop."""
+    await load_module("mockserver.server.http.reply_steps")
+
+
 async def send_json(request: HttpRequest, value: object) -> None:
     """Send a JSON value with status 200, without a journal entry."""
     head = json_headers(request, await derive_request_id(request, "200"))
@@ -41,6 +48,7 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     """Send a reply as its stub, or else the session, delivers it."""
     services, session = request.services, request.session
     if services.mock_headers and DELAY_HEADER in request.headers:
+        await load_reply_steps()
         from mockserver.server.http.reply_steps import delay_as_requested
 
         await delay_as_requested(request)
@@ -59,11 +67,13 @@ async def send_reply(request: HttpRequest, reply: RenderedReply) -> None:
     if delivery is not DEFAULT_DELIVERY and (
         not delivery.is_immediate or (reply.steps and delivery.chunking == "coalesced")
     ):
+        await load_reply_steps()
         from mockserver.server.http.reply_steps import send_delivered
 
         await send_delivered(request, reply, head, delivery)
         return
     if reply.steps:
+        await load_reply_steps()
         from mockserver.server.http.reply_steps import send_with_entry
 
         own = [*reply.headers, *head[1:]] if reply.headers else head

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mockserver.errors import ConfigurationError
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
+from mockserver.slow_imports import require_import
 from mockserver.suggestions import choose_from, did_you_mean
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def build_requested_fault(name: str, given: Mapping[str, Any], probability: floa
 
 def _resolve_fault(name: str, options: dict[str, Any]) -> RequestedFault:
     # All faults and what they need: only for a server that has one.
+    require_import(
+        "mockserver.server.delivery.faults.catalogue", "mockserver.server.delivery.faults.rule_faults"
+    )
     from mockserver.server.delivery.faults.catalogue import RETRY_HEADERS, status_faults, wire_faults
     from mockserver.server.delivery.faults.rule_faults import breakable_rules, find_rule_fault
 
