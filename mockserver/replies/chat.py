@@ -76,7 +76,7 @@ _COMMON_SLOTS = ("request_id", "created", "prompt_tokens", "total_tokens", "cach
 
 def chat_slots(request_id: str, created: int, tokens: SlotValues, call_ids: Iterable[str]) -> SlotValues:
     """The values of one reply; `call_ids` are those of `calls_to_identify`."""
-    return (request_id.encode(), b"%d" % created, *tokens, *[each.encode() for each in call_ids])
+    return (request_id.encode(), b"%d" % created, *tokens, *map(str.encode, call_ids))
 
 
 @lru_cache(maxsize=1024)

@@ -122,10 +122,11 @@ def _fill_in(
     session: Session, request: ChatRequestPlan, reply: ChatReplyPlan, reply_seed: ReplySeed
 ) -> RenderedReply:
     """The reply with its ids and times."""
-    template, token_slots, _, _, details, delivery, fault_name = reply
+    template, token_slots, calls, _, details, delivery, fault_name = reply
     incoming, clock, request_id = request.incoming, session.clock, reply_seed.request_id
     created = clock.reply_timestamp(clock.now(), incoming.turn - 1 + reply_seed.occurrence)
-    slots = chat_slots(request_id, created, token_slots, reply.draw_call_ids(reply_seed))
+    call_ids = reply.draw_call_ids(reply_seed) if calls else ()
+    slots = chat_slots(request_id, created, token_slots, call_ids)
     pieces, stream = template.render(slots), incoming.facts.stream
     return RenderedReply(request_id, details, pieces, stream, 200, (), (), fault_name, delivery)
 

@@ -31,8 +31,6 @@ class ChatReplyPlan(NamedTuple):
 
     def draw_call_ids(self, reply_seed: ReplySeed) -> list[str]:
         """The ids of the calls."""
-        if not self.calls:
-            return []
         digits = reply_seed.item_digits(self.calls[-1] + 1)
         return [format_call_id(digits[at]) for at in self.calls]
 

@@ -231,7 +231,7 @@ class DirectReplies:
         client: tuple[Any, ...] | None,
     ) -> DirectReply:
         services, delivery, clock = self._services, session.delivery, session.clock
-        request_id, details, pieces, stream, *_ = reply
+        request_id, details, pieces, stream, _, _, _, _, _ = reply
         recorded_head = head.record(services.secrets, session.name, client)
         entry = Entry(clock.now(), recorded_head, body, 200, pieces, stream, request_id, details)
         entry.clock = clock
