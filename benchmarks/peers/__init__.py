@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PEERS", "Peer", "Sample", "install_peers"]
+__all__ = ["AIMOCK", "AIMOCK_EVENT_BY_EVENT", "MOCKOON", "PEERS", "PRISM", "Peer", "Sample", "install_peers"]
 
 _DEFINITION = Path(__file__).resolve().parent
 #: Ignored by git, like the environments of the tests.
 _FOLDER = _DEFINITION.parent.parent / ".environments" / "peers"
 
 #: By its path: another package has a command of the same name.
-_AIMOCK = str(_FOLDER / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js")
+_AIMOCK_SCRIPT = str(_FOLDER / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,18 @@ class Peer:
     """From a folder for its configuration, the port and the samples by kind."""
     lacks: str = ""
     """What it cannot answer, in a few words."""
+    options: tuple[str, ...] = ()
+    """Further arguments of the command."""
+
+    @property
+    def title(self) -> str:
+        """The package and its options, for people."""
+        return " ".join([self.package, *self.options])
 
     @property
     def name(self) -> str:
-        """The package as the name of a file."""
-        return self.package.removeprefix("@").replace("/", "-")
+        """The title as the name of a file."""
+        return self.title.removeprefix("@").replace("/", "-").replace(" ", "-")
 
     @property
     def version(self) -> str:
@@ -86,7 +93,7 @@ def _aimock(folder: Path, port: int, samples: dict[str, Sample]) -> list[str]:
     stream = samples["stream"]
     # As many deltas as ours.
     size = max(1, round(len(stream.text) / stream.delta_count))
-    return ["node", _AIMOCK, "--port", str(port), "--fixtures", file, "--chunk-size", str(size)]
+    return ["node", _AIMOCK_SCRIPT, "--port", str(port), "--fixtures", file, "--chunk-size", str(size)]
 
 
 def _mockoon(folder: Path, port: int, samples: dict[str, Sample]) -> list[str]:
@@ -151,14 +158,19 @@ def _prism(folder: Path, port: int, samples: dict[str, Sample]) -> list[str]:
     ]
 
 
+#: Without a latency it sends all events of a stream with one system call: Node collects what is written in one turn of
+#: its event loop.
+AIMOCK = Peer("@copilotkit/aimock", ("reply", "stream"), _aimock)
+#: With its shortest pause, in ms, it sends each event with a system call of its own.
+AIMOCK_EVENT_BY_EVENT = Peer("@copilotkit/aimock", ("stream",), _aimock, options=("--latency", "1"))
+MOCKOON = Peer("@mockoon/cli", ("reply",), _mockoon, "no event streams; sends one body for every request")
+PRISM = Peer(
+    "@stoplight/prism-cli", ("reply",), _prism, "no event streams; sends the example of an OpenAPI document"
+)
 PEERS = (
-    Peer("@copilotkit/aimock", ("reply", "stream"), _aimock),
-    Peer("@mockoon/cli", ("reply",), _mockoon, "no event streams; sends one body for every request"),
-    Peer(
-        "@stoplight/prism-cli",
-        ("reply",),
-        _prism,
-        "no event streams; sends the example of an OpenAPI document",
-    ),
+    AIMOCK,
+    AIMOCK_EVENT_BY_EVENT,
+    MOCKOON,
+    PRISM,
     Peer("llmock", (), lambda *_: [], "it has Chat Completions, but no Responses API"),
 )
