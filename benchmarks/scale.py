@@ -9,10 +9,16 @@ Modes: each chained request continues a response that was stored before, so it r
 writes one. All servers run at once, and slices of each alternate; a ratio is the median over the rounds, of slices of
 the same round. CPU is that of the processes that serve; Redis has a column of its own.
 
+Each worker has the same number of connections, 128, so that a ratio of workers compares workers under the same load.
+Requests at the same time share transactions and round trips: with fewer connections each of two workers would share
+them among fewer requests than one worker does, and would have nothing to do while it waits for the store.
+
 The load generator is wrk. It has a core of its own as long as there are fewer workers than cores. Otherwise it takes
 time from them: its CPU seconds, shared by all cores, are taken out of the length of the slice. What workers lose by
-waiting for each other or for the store is not given back. Two workers may get different numbers of connections; the
-column "busiest worker" says which part of the CPU time of both one of them used.
+waiting for each other, for the store or for requests is not given back. The column "busy" says which part of their time
+the workers used: that of the slice, without what wrk and Redis took from them. If it is near 100%, the CPU time of a
+request decides the rate. Two workers may get different numbers of connections; the column "busiest worker" says which
+part of the CPU time of both one of them used.
 
 Replicas: 32 clients play conversations of five turns on two replicas without a shared store, behind nginx. A turn that
 reaches the other replica is refused, so tests of replicas with a store can fail.
@@ -62,7 +68,7 @@ _PARTS = ("modes", "replicas", "redis", "streams")
 _CORES = len(os.sched_getaffinity(0))
 _EARLIER_RESPONSES = 20
 #: So many are prepared for a slice: more than a server answers, because a repeated one is cheaper.
-_REQUESTS_PER_SECOND = 15_000
+_REQUESTS_PER_SECOND = 20_000
 _STREAM_STEPS = [400, 500, 600, 700, 800, 900, 1000]
 
 _PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -109,9 +115,19 @@ class Slice(NamedTuple):
         """Replies a second, had both the load generator and Redis run elsewhere."""
         return self._rate_without(self.generator_seconds + self.redis_seconds)
 
+    def busy(self) -> float:
+        """The part of their time that the workers used, without what the load generator and Redis took from it."""
+        available = len(self.worker_seconds) * self._seconds_without(
+            self.generator_seconds + self.redis_seconds
+        )
+        return sum(self.worker_seconds) / available
+
     def _rate_without(self, cpu: float) -> float:
+        return self.replies / self._seconds_without(cpu)
+
+    def _seconds_without(self, cpu: float) -> float:
         competes = len(self.worker_seconds) >= self.cores
-        return self.replies / (self.seconds - cpu / self.cores * competes)
+        return self.seconds - cpu / self.cores * competes
 
 
 @dataclass
@@ -173,7 +189,7 @@ def _measure_modes(
     with _running_servers(folder, modes) as servers:
         for turn in range(rounds + 1):
             for mode in modes:
-                measured = servers[mode.store, mode.workers].measure(connections, seconds)
+                measured = servers[mode.store, mode.workers].measure(connections * mode.workers, seconds)
                 if turn:
                     slices[mode].append(measured)
     return slices
@@ -184,10 +200,11 @@ def _median_ratio(ours: list[Slice], others: list[Slice], figure: Callable[[Slic
 
 
 def _modes_table(slices: dict[Mode, list[Slice]]) -> str:
-    figures = (
-        "replies/s | ÷ one process | Redis elsewhere | CPU, µs | ÷ one process | Redis, µs | busiest worker"
-    )
-    lines = [f"| chained requests | {figures} |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    rates, cpu = "replies/s | ÷ one process | Redis elsewhere", "CPU, µs | ÷ one process | Redis, µs"
+    lines = [
+        f"| chained requests | {rates} | {cpu} | busy | busiest worker |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for mode, own in slices.items():
         base, uses_redis = slices[_ONE], mode.store == "redis"
         redis = median(each.redis_seconds / each.replies * 1e6 for each in own)
@@ -200,6 +217,7 @@ def _modes_table(slices: dict[Mode, list[Slice]]) -> str:
             f"{median(each.cpu_us() for each in own):.0f}",
             f"{_median_ratio(own, base, Slice.cpu_us):.2f}",
             f"{redis:.0f}" if uses_redis else "",
+            f"{median(each.busy() for each in own):.0%}",
             f"{busiest:.0%}" if mode.workers > 1 else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -376,7 +394,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="length of a slice")
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--connections", type=int, default=128, help="of each worker")
     parser.add_argument(
         "--streams", type=int, nargs="+", default=_STREAM_STEPS, help="numbers of paced streams"
     )

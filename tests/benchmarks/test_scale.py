@@ -24,6 +24,19 @@ def test_what_wrk_and_redis_take_from_workers_is_taken_out_once_for_all_cores() 
     assert two.rate_without_redis() == pytest.approx(1800 / 1.7)
 
 
+def test_a_worker_that_waits_for_nothing_is_busy_all_the_time() -> None:
+    one = Slice(1000, 2.0, [2.0], redis_seconds=0.1, generator_seconds=0.2, cores=2)
+    assert one.busy() == pytest.approx(1)
+    two = Slice(1800, 2.0, [1.8, 1.6], redis_seconds=0.2, generator_seconds=0.4, cores=2)
+    assert two.busy() == pytest.approx(1)
+
+
+def test_what_a_worker_waits_counts_as_time_that_it_has() -> None:
+    assert Slice(1000, 2.0, [1.5], 0.0, 0.2, cores=2).busy() == pytest.approx(0.75)
+    two = Slice(1800, 2.0, [0.9, 0.9], redis_seconds=0.0, generator_seconds=0.4, cores=2)
+    assert two.busy() == pytest.approx(0.5)
+
+
 def test_a_goal_is_reached_from_its_own_side() -> None:
     assert Goal("rate", 1.7, 1.7).is_reached
     assert not Goal("rate", 1.69, 1.7).is_reached
