@@ -11,10 +11,18 @@ import os
 from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["IdSource", "digest_pieces", "format_call_id", "format_id", "format_uuid", "request_digest"]
+__all__ = [
+    "ID_DIGITS",
+    "IdSource",
+    "digest_pieces",
+    "format_call_id",
+    "format_id",
+    "format_uuid",
+    "request_digest",
+]
 
-#: A BLAKE2b digest is 64 bytes, an id 16.
-_IDS_PER_BLOCK = 4
+#: Hex digits of an id, and of a BLAKE2b digest.
+ID_DIGITS, _BLOCK_DIGITS = 32, 128
 
 _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -47,22 +55,27 @@ class IdSource:
 
     def draw(self, digest: bytes, occurrence: int, count: int) -> list[str]:
         """Return `count` strings of 32 hex digits for the `occurrence`-th request with this digest."""
+        size = ID_DIGITS * count
+        digits = self.draw_digits(digest, occurrence, size)
+        return [digits[at : at + ID_DIGITS] for at in range(0, size, ID_DIGITS)]
+
+    def draw_digits(self, digest: bytes, occurrence: int, size: int = _BLOCK_DIGITS) -> str:
+        """Like `draw`, all in one string of at least this size."""
         material = self._key_material + digest + occurrence.to_bytes(8, "big")
         digits = blake2b(material).hexdigest()
-        if count <= _IDS_PER_BLOCK:
-            return [digits[:32], digits[32:64], digits[64:96], digits[96:]][:count]
-        for block in range(1, -(-count // _IDS_PER_BLOCK)):
-            digits += blake2b(material + block.to_bytes(4, "big")).hexdigest()
-        return [digits[at : at + 32] for at in range(0, 32 * count, 32)]
+        if size > _BLOCK_DIGITS:
+            for block in range(1, -(-size // _BLOCK_DIGITS)):
+                digits += blake2b(material + block.to_bytes(4, "big")).hexdigest()
+        return digits
 
 
 def format_uuid(digits: str) -> str:
-    """Format 32 hex digits like the service's ids.
+    """Format the first 32 hex digits like the service's ids.
 
     The third group starts with 9, as in 8 of 12 recorded samples (4 in the rest); the fourth starts
     with 8, 9, a or b.
     """
-    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT_DIGITS[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-9{digits[13:16]}-{_VARIANT_DIGITS[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def format_id(digits: str, length: int) -> str:

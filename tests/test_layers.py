@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "mockserver"
 # From the bottom up. A unit imports only from the rows above its own here; the first row also from itself.
 LAYERS = (
     (
-        *("errors", "resources", "regular_files", "clock", "ids", "installation", "network"),
+        *("errors", "resources", "regular_files", "clock", "ids", "installation", "named_tuples", "network"),
         *("profiles", "settings", "slow_imports", "stop_signals", "suggestions"),
     ),
     ("wire",),

@@ -158,15 +158,15 @@ def generate_script(request: GenerationRequest) -> Script:
         # Runs of tools repeat the prompt, and a schema may ask for a message of any size.
         return Script(tuple(_generate_items(request)))
     if not request.called_functions:
-        return generate_plain_script(request.prompt, request.text_seed, thinking=request.thinking)
-    calls = tuple(_generate_calls(request))
+        return generate_plain_script(request.prompt, request.text_seed, request.thinking)
+    calls = _generate_calls(request)
     thought = request.text_seed % POOL_SIZE if request.thinking else None
     is_large = sum(len(arguments) for _, arguments in calls) > _MAX_KEPT_CHARACTERS
     find_script = _script_from_pool.__wrapped__ if is_large else _script_from_pool
     return find_script(detect_language(request.prompt), thought, None, calls)
 
 
-def generate_plain_script(prompt: str, text_seed: int, *, thinking: bool) -> Script:
+def generate_plain_script(prompt: str, text_seed: int, thinking: bool) -> Script:
     """The script of a generated reply without tools and schema."""
     rest, pick = divmod(text_seed, POOL_SIZE)
     language = detect_language(prompt)
@@ -189,14 +189,19 @@ def _script_from_pool(
     )
 
 
-def _generate_calls(request: GenerationRequest) -> Iterator[tuple[str, str]]:
+def _generate_calls(request: GenerationRequest) -> tuple[tuple[str, str], ...]:
     """The name and the arguments of each call."""
+    generate, seed = _argument_generator(), request.text_seed
+    return tuple([(name, generate(parameters, seed)) for name, parameters in request.called_functions])
+
+
+@cache
+def _argument_generator() -> Callable[[bytes, int], str]:
     from mockserver.replies.json_schema.generator import (
         generate_arguments_for_text,
-    )  # only for calls: it is large
+    )  # for calls only: it is large
 
-    for name, parameters in request.called_functions:
-        yield name, generate_arguments_for_text(parameters, request.text_seed)
+    return generate_arguments_for_text
 
 
 def _generate_items(request: GenerationRequest) -> Iterator[Item]:

@@ -100,7 +100,7 @@ def reply_slots(
         response_id.encode(),
         rendering.encode_timestamp(created_at),
         *fixed,
-        *[each.encode() for each in ids],
+        *map(str.encode, ids),
     )
 
 

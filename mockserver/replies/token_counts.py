@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOKEN_COUNTS",
+    "count_new_tokens",
     "count_tokens",
     "require_token_counts",
     "token_counts_in_force",
@@ -57,7 +58,11 @@ _OTHER_TOKENS = (
 #: Frequent words of other languages that English has not; Indonesian and Italian have few accents or none.
 _INDONESIAN = ("yang", "dan", "dari", "ke", "ini", "itu", "untuk", "kami", "pada", "tidak", "dengan")
 _ITALIAN = ("il", "la", "che", "del", "della", "una", "nel", "sono", "gli")
-_find_word = re.compile(f" (?:{'|'.join((*_INDONESIAN, *_ITALIAN))}) ").search
+_FOREIGN_WORDS = (*_INDONESIAN, *_ITALIAN)
+#: Their first letters are looked for first, which most words of a text do not have.
+_find_word = re.compile(
+    f" (?=[{''.join(sorted({each[0] for each in _FOREIGN_WORDS}))}])(?:{'|'.join(_FOREIGN_WORDS)}) "
+).search
 #: Characters of a passage whose words are split: after such a word, and after an accent, which English may have too.
 _AFTER_WORD, _AFTER_ACCENT = 300, 100
 
@@ -161,7 +166,7 @@ def token_counts_in_force() -> str:
 
 def count_tokens(text: str) -> int:
     """The tokens of a text: by default the estimate, in time linear in its length."""
-    return _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else _count_tokens(text)
+    return _count_tokens_cached(text) if len(text) < _MAX_CACHED_CHARACTERS else count_new_tokens(text)
 
 
 def token_ends(text: str) -> Iterator[int]:
@@ -181,7 +186,8 @@ def _token_pattern(most_letters: int) -> re.Pattern[str]:
     return re.compile(rf"{letters}{f'{{1,{most_letters}}}' if most_letters else '+'}|{_OTHER_TOKENS}")
 
 
-def _count_tokens(text: str) -> int:
+def count_new_tokens(text: str) -> int:
+    """Like `count_tokens`, of a text that is not likely to come again."""
     if _vocabulary is not None:
         return _vocabulary.count(text)
     if text.isascii() and _find_word(text) is None:  # most texts, in as few steps as possible
@@ -195,7 +201,7 @@ def _count_tokens(text: str) -> int:
     return sum(_count_kinds(b" ".join(each), most_letters) for most_letters, each in passages.items())
 
 
-_count_tokens_cached = lru_cache(maxsize=1024)(_count_tokens)
+_count_tokens_cached = lru_cache(maxsize=1024)(count_new_tokens)
 
 
 def _passages(text: str, kinds: bytes) -> Iterator[tuple[int, int, int]]:

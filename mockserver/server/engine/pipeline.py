@@ -17,6 +17,7 @@ from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
+from mockserver.named_tuples import new_tuple
 from mockserver.profiles import Profile
 from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import SlotValues
@@ -67,6 +68,7 @@ from mockserver.server.state.sessions import Session
 from mockserver.server.state.store import MemoryStore, ResponseRecord, Store
 from mockserver.server.stubs.matchers import IncomingRequest
 from mockserver.wire import json
+from mockserver.wire.redaction import may_have_credentials
 
 __all__ = ["can_respond_at_once", "check_in_context", "plan_at_once", "respond", "respond_at_once"]
 
@@ -235,10 +237,8 @@ def _fill_in(
     context_tokens = total_tokens - facts.instruction_tokens
     bodies = raw_body, response_body
     record = build_record(session, response_id, parent, now, details.stub_name, context_tokens, bodies, calls)
-    rendered = RenderedReply(
-        reply_seed.request_id, details, pieces, stream, 200, (), (), fault_name, delivery
-    )
-    return rendered, record
+    members = reply_seed.request_id, details, pieces, stream, 200, (), (), fault_name, delivery
+    return new_tuple(RenderedReply, members), record
 
 
 def plan_at_once(session: Session, path: str, raw_body: bytes) -> RequestPlan:
@@ -276,7 +276,8 @@ def _read_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
     digest = digest_request(path, body, len(raw_body))
     # A request without findings has no parameter that the profile ignores.
     ignored = tuple(ignored_parameters(body, session.profile)) if findings else ()
-    details = EntryDetails(facts.model, facts.prompt, None, findings, ignored)
+    has_sign = may_have_credentials(raw_body)
+    details = EntryDetails(facts.model, facts.prompt, None, findings, ignored, has_sign)
     calls = None if body["input"].__class__ is str else calls_before_reply(None, body["input"])
     return RequestPlan(body, findings, facts, digest, details, calls)
 
@@ -321,8 +322,10 @@ def _plan_reply(
     stub_name, script, delivery, _ = selected
     facts, profile, details = request.facts, session.profile, request.details
     if stub_name is not None or parent is not None:
-        model, prompt, _, findings, ignored, *_ = details
-        details = EntryDetails(model, prompt, stub_name, findings, ignored, "", (), turn.after, turn.number)
+        model, prompt, _, findings, ignored, has_sign, *_ = details
+        details = EntryDetails(
+            model, prompt, stub_name, findings, ignored, has_sign, "", (), turn.after, turn.number
+        )
     details = mark_invalid(details) if delivery.invalid else details
     if not isinstance(script, Script):
         if isinstance(script, RequestedFault):
@@ -337,7 +340,7 @@ def _plan_reply(
     compiled, echoes = _compile_reply(session, request, selected, script, cache)
     template, stored_template, text_slots, item_ids, output_tokens = compiled
     total_tokens = input_tokens + output_tokens
-    reply = ReplyPlan(
+    members = (
         template,
         load_rendering(profile.name, session.rendering),
         stored_template,
@@ -351,7 +354,8 @@ def _plan_reply(
         cache,
         INVALID_CONTENT if delivery.invalid else "",
     )
-    if turn.is_plain and is_repeatable(selected, session):
+    reply = new_tuple(ReplyPlan, members)
+    if stub_name is not None and turn.is_plain and is_repeatable(selected, session):
         request.reply = reply
     return reply
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from mockserver.errors import ConfigurationError, UnsatisfiableSchema
+from mockserver.named_tuples import new_tuple
 from mockserver.replies.generated_scripts import (
     GenerationRequest,
     detect_language,
@@ -19,6 +20,7 @@ from mockserver.replies.generated_scripts import (
 )
 from mockserver.replies.script import MAX_SCRIPT_BYTES, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
+from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.template_values import ReplySeed, text_seed_for
 from mockserver.server.errors import ApiError, UnmatchedRequest
 from mockserver.server.output_lengths import OutputLength
@@ -265,7 +267,8 @@ def _refuse_unmatched(session: Session, request: IncomingRequest, exhausted: Con
 def _generated_reply(session: Session, request: IncomingRequest, reply_seed: ReplySeed) -> SelectedReply:
     facts, text_seed = request.facts, text_seed_for(request, reply_seed, session)
     if session.output_length is None and not facts.asks_for_more_than_text:
-        return SelectedReply(None, generate_plain_script(facts.prompt, text_seed, thinking=facts.thinking))
+        script = generate_plain_script(facts.prompt, text_seed, facts.thinking)
+        return new_tuple(SelectedReply, (None, script, DEFAULT_DELIVERY, None))
     functions = () if facts.has_function_output else _functions_to_call(facts)
     try:
         script = generate_script(

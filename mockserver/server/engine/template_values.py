@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from mockserver.ids import IdSource, format_call_id, format_id, format_uuid, request_digest
+from mockserver.ids import ID_DIGITS, IdSource, format_call_id, format_id, format_uuid, request_digest
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering
@@ -39,9 +39,6 @@ _GREEDY_TOP_P = 0.01
 #: Parameters that change how a reply is delivered, not its text.
 _DELIVERY_PARAMETERS = ("stream", "stream_options")
 
-#: Ids drawn at once, as many as one hash gives: the response's and those of a few items.
-_INITIAL_ID_COUNT = 4
-
 
 class ReplySeed:
     """The random choices of one reply, derived from the session's seed: ids and generated text."""
@@ -53,25 +50,32 @@ class ReplySeed:
         self._digest = digest
         self.occurrence = occurrence
         """How often the same request came before."""
-        self._digits = digits = ids.draw(digest, occurrence, _INITIAL_ID_COUNT)
+        self._digits = digits = ids.draw_digits(digest, occurrence)
+        """Those of the response's id, then of its items; one hash is enough for a few."""
         # A Chat id contains the x-request-id on the same hosts (observed 2026); inferred for Responses.
-        self.request_id = format_uuid(digits[0])
+        self.request_id = format_uuid(digits)
 
     @property
     def text_seed(self) -> int:
         """The seed of generated texts; it shares digits with an item id, which does no harm."""
-        return int(self._digits[1][:12], 16)
+        return int(self._digits[32:44], 16)
+
+    @property
+    def first_item_digits(self) -> str:
+        """32 hex digits for the id of the first item."""
+        return self._digits[ID_DIGITS : 2 * ID_DIGITS]
 
     def item_digits(self, count: int) -> list[str]:
         """32 hex digits for each of `count` ids."""
-        if count >= len(self._digits):
-            self._digits = self._ids.draw(self._digest, self.occurrence, count + 1)
-        return self._digits[1 : count + 1]
+        size = ID_DIGITS * (count + 1)
+        if size > len(self._digits):
+            self._digits = self._ids.draw_digits(self._digest, self.occurrence, size)
+        return [self._digits[at : at + ID_DIGITS] for at in range(ID_DIGITS, size, ID_DIGITS)]
 
     def response_id(self, profile: Profile) -> str:
         """The response's id, in the profile's form."""
         if profile.id_digits:
-            return profile.id_form + format_id(self._digits[0], profile.id_digits)
+            return profile.id_form + format_id(self._digits, profile.id_digits)
         return self.request_id if profile.id_form == "uuid" else profile.id_form + self.request_id
 
 
@@ -109,12 +113,12 @@ class ItemIds(NamedTuple):
 
     def draw(self, reply_seed: ReplySeed) -> list[str]:
         """The ids of the items, then of the calls."""
-        prefixes, length = self.prefixes, self.length
-        digits = reply_seed.item_digits(len(prefixes) + self.call_count)
-        if len(digits) == 1 and prefixes:  # most replies are one message
-            return [prefixes[0] + format_id(digits[0], length)]
+        prefixes, length, call_count = self
+        if len(prefixes) == 1 and not call_count:  # most replies are one message
+            return [prefixes[0] + format_id(reply_seed.first_item_digits, length)]
+        digits = reply_seed.item_digits(len(prefixes) + call_count)
         ids = [prefix + format_id(digits[at], length) for at, prefix in enumerate(prefixes)]
-        if self.call_count:
+        if call_count:
             ids += [format_call_id(each) for each in digits[len(prefixes) :]]
         return ids
 

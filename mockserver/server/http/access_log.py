@@ -62,7 +62,7 @@ class AccessLog:
         lines = self._format(self._pending, time.time())
         self._pending.clear()
         try:
-            self._stream.write("".join([f"{each}\n" for each in lines]))
+            self._stream.write("\n".join((*lines, "")))
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
@@ -132,21 +132,21 @@ class _KnownLines:
 
     def _format(self, entry: Entry, key: tuple[object, ...]) -> str:
         """The line of an entry; those of entries that differ only in the prompt have a form in common."""
-        _, prompt, _, request_findings, _, error_detail, reply_findings, *_ = entry.details
+        details = entry.details
         if (
-            request_findings
-            or error_detail
-            or reply_findings
+            details.request_findings
+            or details.error_detail
+            or details.reply_findings
             or not self._has_forms
             or not entry.body  # left out: it may have had credentials
-            or may_have_credentials(entry.body)
+            or (details.may_have_credentials and may_have_credentials(entry.body))
         ):
             return format_entry(entry)
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _form_of(entry)
         before, after, redact_text = form
-        words = _shorten_words(prompt, redact_text)
+        words = _shorten_words(details.prompt, redact_text)
         return f"{before} {words!r}{after}" if words else before + after
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from mockserver.named_tuples import new_tuple
 from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.pipeline import (
     can_respond_at_once,
@@ -243,7 +244,7 @@ class DirectReplies:
                 pieces = (b"".join(pieces),)
             return DirectReply(_STREAM_HEAD % (request_id.encode(), date), pieces, True, entry)
         values = request_id.encode(), date, len(pieces[0])
-        return DirectReply(_REPLY_HEAD % values, pieces, False, entry)
+        return new_tuple(DirectReply, (_REPLY_HEAD % values, pieces, False, entry))
 
 
 def _take_out_length(head: bytes) -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from mockserver.contract.bodies.call_outputs import Turn, select_call_items
 from mockserver.ids import format_uuid, request_digest
+from mockserver.named_tuples import new_tuple
 from mockserver.profiles import Profile
 from mockserver.replies.token_counts import count_tokens
 from mockserver.replies.usage import CacheTokens
@@ -160,7 +161,7 @@ def build_record(
     """Build the record that later turns continue; `bodies` are the request and the response in wire form."""
     profile, (request_body, response_body) = session.profile, bodies
     parent_id, turn = (parent.id or None, parent.turn + 1) if parent else (None, 1)
-    return ResponseRecord(
+    members = (
         response_id,
         session.name,
         parent_id,
@@ -175,6 +176,7 @@ def build_record(
         0.0,
         calls,
     )
+    return new_tuple(ResponseRecord, members)
 
 
 async def append_turn(

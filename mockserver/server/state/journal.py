@@ -77,6 +77,8 @@ class EntryDetails(NamedTuple):
     stub_name: str | None = None
     request_findings: tuple[Finding, ...] = ()
     ignored: tuple[str, ...] = ()
+    may_have_credentials: bool = True
+    """False: the request's body has nothing of what bodies with credentials have."""
     error_detail: str = ""
     reply_findings: tuple[Finding, ...] = ()
     """Findings in a reply that the mock did not build itself."""
@@ -416,8 +418,10 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Append an entry; drop the oldest entries to make room, or the bodies of an oversized entry."""
         reply = entry.reply
-        size = reply.size if type(reply) is StreamFrames else sum(map(len, reply))
-        size += len(entry.body)
+        if type(reply) is StreamFrames:
+            size = reply.size + len(entry.body)
+        else:
+            size = len(entry.body) + (len(reply[0]) if len(reply) == 1 else sum(map(len, reply)))
         if size > self.MAX_BYTES:
             entry.omit_bodies(size)
             size = 0

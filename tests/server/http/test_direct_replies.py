@@ -208,6 +208,13 @@ _FORMS = (
     ),
     b'{"model": "%m", "input": "%t", "stream": true}',
     b'{"model": "%m", "input": "%t", "temperature": 5}',
+    # What stands for texts and ids in the server's memory is no JSON outside of strings.
+    b'{"model": "%m", "input": "%t", "user": \0}',
+    b'{"model": "%m", "input": "%t", "user": \1}',
+    b'{"model": "%m", "input": [{"role": "user", "content": "%t"}, \0]}',
+    b'{"model": "%m", "input": "%t", "previous_response_id": "resp_1", "user": \2}',
+    b'{\n  "model": "%m",\n  "input": "%t"\n}',
+    b'{"model": "%m", "input": "%t", "tools": [{"type": "function", "name": "f", "parameters": {"content":{}}}]}',
 )
 
 

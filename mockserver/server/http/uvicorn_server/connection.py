@@ -112,28 +112,6 @@ class _FlowControl(FlowControl):
 class HttpConnection(HttpToolsProtocol):
     """A connection that its requests can reach, with limits on heads, trailers, bodies and idle time."""
 
-    _request_began_at: float | None = None
-    """When the incomplete request began; None: no request is incomplete."""
-    _idle_since = 0.0
-    _reads_head = False
-    """Whether a head is incomplete."""
-    _bytes_beside_body: int | None = None
-    """Bytes received in a row that are not the body of the incomplete request; None: no request is incomplete."""
-    request_arrived_at = 0.0
-    """When the request that is being answered was complete, by the loop's clock."""
-    _disconnect: asyncio.Future[bool] | None = None
-    """What waits for the client to disconnect."""
-    _active_cycle: RequestResponseCycle | None = None
-    """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
-    _direct_entry: Entry | None = None
-    """The journal entry of the last reply, if it was a direct one."""
-    _unread = b""
-    """A known head whose body has not come, or what comes while a direct reply waits for the store."""
-    _reply_task: asyncio.Task[None] | None = None
-    """Waits for the store with a direct reply."""
-    _closes_after_reply = False
-    """Whether the server stops meanwhile."""
-
     def __init__(
         self,
         *arguments: Any,
@@ -151,6 +129,27 @@ class HttpConnection(HttpToolsProtocol):
         self.access_log = False
         self._unparsed = b""
         """Bytes that wait until fewer requests of the connection do."""
+        self._request_began_at: float | None = None
+        """When the incomplete request began; None: no request is incomplete."""
+        self._idle_since = 0.0
+        self._reads_head = False
+        """Whether a head is incomplete."""
+        self._bytes_beside_body: int | None = None
+        """Bytes received in a row that are not the body of the incomplete request; None: no request is incomplete."""
+        self.request_arrived_at = 0.0
+        """When the request that is being answered was complete, by the loop's clock."""
+        self._disconnect: asyncio.Future[bool] | None = None
+        """What waits for the client to disconnect."""
+        self._active_cycle: RequestResponseCycle | None = None
+        """The request that is being answered; uvicorn's `cycle` is the one that was received last."""
+        self._direct_entry: Entry | None = None
+        """The journal entry of the last reply, if it was a direct one."""
+        self._unread = b""
+        """A known head whose body has not come, or what comes while a direct reply waits for the store."""
+        self._reply_task: asyncio.Task[None] | None = None
+        """Waits for the store with a direct reply."""
+        self._closes_after_reply = False
+        """Whether the server stops meanwhile."""
 
     def data_received(self, data: bytes) -> None:
         if self._direct_replies is None:
@@ -158,12 +157,18 @@ class HttpConnection(HttpToolsProtocol):
             return
         before, self._unread = self._unread, b""
         data = before + data if before else data
+        cycle: RequestResponseCycle | None = self.cycle
         if self._reply_task is not None:
             self._unread = data
             if len(data) > HIGH_WATER_LIMIT:
                 self.flow.pause_reading()
-        elif self._is_between_requests:
-            self._receive_request(data, self._direct_replies, may_wait=not before)
+        elif (
+            # A request begins with the next byte, and its reply can be written at once.
+            self._bytes_beside_body is None
+            and (cycle is None or cycle.response_complete)
+            and not (self._unparsed or self.flow.write_paused)
+        ):
+            self._receive_request(data, self._direct_replies, not before)
         else:
             self._receive(data)
 
@@ -173,17 +178,7 @@ class HttpConnection(HttpToolsProtocol):
         else:
             self._parse_in_pieces(self._unparsed + data)
 
-    @property
-    def _is_between_requests(self) -> bool:
-        """Whether a request begins with the next byte, and its reply can be written at once."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return (
-            self._bytes_beside_body is None
-            and (cycle is None or cycle.response_complete)
-            and not (self._unparsed or self.flow.write_paused)
-        )
-
-    def _receive_request(self, data: bytes, direct_replies: DirectReplies, *, may_wait: bool) -> None:
+    def _receive_request(self, data: bytes, direct_replies: DirectReplies, may_wait: bool) -> None:
         """Answer a request that came whole and has a known head; parse any other, and get to know its head.
 
         `may_wait`: if the body comes later, as many clients send it, the head waits for it.
@@ -210,11 +205,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def _write_reply(self, reply: DirectReply) -> None:
         self._request_began_at = self._active_cycle = None
-        self._direct_entry = reply.entry
-        if not reply.is_chunked:
-            self.transport.write(reply.head + reply.pieces[0])
+        head, pieces, is_chunked, self._direct_entry = reply
+        if not is_chunked:
+            self.transport.write(head + pieces[0])
         else:
-            write, flow, chunks = self.transport.write, self.flow, frame_chunks(reply.head, reply.pieces)
+            write, flow, chunks = self.transport.write, self.flow, frame_chunks(head, pieces)
             for chunk in chunks:
                 write(chunk)
                 if flow.write_paused:
