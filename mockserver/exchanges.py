@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jsonschema_rs
 
@@ -27,6 +27,7 @@ from mockserver.documents.conditions import condition_problems, parse_conditions
 from mockserver.documents.problems import Problem, example_of, find_problems
 from mockserver.documents.short_forms import DELIVERY_MEMBERS, LongReply, expand_items, expand_reply
 from mockserver.errors import InvalidExchange, InvalidJSON
+from mockserver.named_tuples import NamedTuple
 from mockserver.wire import json
 from mockserver.wire.json_paths import JsonPath
 from mockserver.wire.masks import configured_masks

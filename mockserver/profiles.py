@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from mockserver import resources
 from mockserver.errors import UnknownProfile
+from mockserver.named_tuples import NamedTuple
 from mockserver.suggestions import choose_from
 
 __all__ = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.wire.terminal import escape_unprintable
 
 __all__ = ["Finding", "NumberedFinding", "Severity", "errors", "truncate_value"]

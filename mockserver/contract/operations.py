@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 
 __all__ = [

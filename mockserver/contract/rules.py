@@ -9,12 +9,13 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from mockserver import resources
 from mockserver.contract.findings import Finding, Severity, truncate_value
+from mockserver.named_tuples import NamedTuple
 
 __all__ = [
     "CONDUCT_FAMILIES",

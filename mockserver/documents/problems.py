@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.suggestions import choose_from, did_you_mean
 from mockserver.wire import json
 

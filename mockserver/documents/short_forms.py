@@ -12,8 +12,9 @@ object with one of `script`, `error`, `body` and `http`, and `delivery` says how
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.wire import json
 
 __all__ = ["CONTENT_MEMBERS", "DELIVERY_MEMBERS", "REPLY_FORMS", "LongReply", "expand_items", "expand_reply"]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 from mockserver.replies.items import (
     ItemContext,

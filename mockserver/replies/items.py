@@ -7,8 +7,9 @@ the vendor's samples recorded on 26 January 2026. Members are in alphabetical or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, ToolCall
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import load_profile_document, profile_names
 from mockserver.suggestions import choose_from
 from mockserver.wire import json

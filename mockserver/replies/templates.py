@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.events import (
     ResponseFacts,

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.errors import InvalidJSON
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall
 from mockserver.replies.token_counts import count_tokens

@@ -12,10 +12,11 @@ specification, April 2026): the status decides the type, and the code is in snak
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from mockserver.contract.findings import Finding
 from mockserver.errors import InvalidJSON
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 from mockserver.slow_imports import require_import
 from mockserver.wire import json

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from mockserver.server.distributions import Distribution

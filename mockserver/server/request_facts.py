@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from mockserver.contract.bodies.requests import is_thinking_enabled
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.token_counts import count_tokens
 from mockserver.server.echoes import echo_declared_tools

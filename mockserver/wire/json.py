@@ -15,11 +15,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from mockserver.errors import InvalidJSON
+from mockserver.named_tuples import NamedTuple
 
 __all__ = [
     "MAX_DEPTH",

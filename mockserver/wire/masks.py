@@ -6,9 +6,10 @@ JSON pointers name members of bodies; regular expressions, which RE2 matches in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.wire import json
 from mockserver.wire.patterns import compile_linear
 

@@ -11,9 +11,9 @@ It drops line breaks from names and ids, so that nothing can be injected.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from mockserver.errors import EventTooLarge
+from mockserver.named_tuples import NamedTuple
 
 __all__ = [
     "DONE_DATA",

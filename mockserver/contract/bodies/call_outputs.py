@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from mockserver.contract.findings import Finding
 from mockserver.contract.rules import findings_for_profile, limit_findings, make_finding
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 
 __all__ = [

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mockserver.contract.rules import make_finding
 from mockserver.errors import (
@@ -15,6 +15,7 @@ from mockserver.errors import (
     MissingPackage,
     UnsupportedEncoding,
 )
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.errors import ApiError, NotAnApiRequest
 from mockserver.server.large_bodies import join_pieces, run_beside_loop
 from mockserver.wire import json

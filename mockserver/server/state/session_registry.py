@@ -11,10 +11,10 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
 
 from mockserver.errors import ConfigurationError
 from mockserver.exchanges import Exchange
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import resolve_profile_name
 from mockserver.server.access import ApiKeys, parse_bearer_key, require_sendable_key
 from mockserver.server.delivery.faults import parse_fault

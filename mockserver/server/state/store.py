@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mockserver.contract.bodies.call_outputs import NO_HISTORY, CallHistory, Turn
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.errors import ApiError
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.documents.problems import Problem
 from mockserver.documents.short_forms import CONTENT_MEMBERS, DELIVERY_MEMBERS, REPLY_FORMS, expand_items
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange, FindMore, is_valid_part, part_example, redact_problems
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile, load_profile, profile_names, served_profile_names, unknown_profile
 from mockserver.replies.script import Item, Message, Script, parse_script
 from mockserver.server.stubs.exchange_replies import (

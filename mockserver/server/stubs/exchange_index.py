@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from copy import copy
 from itertools import islice, takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.exchanges import Exchange, Match
 from mockserver.ids import digest_pieces
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile
 from mockserver.server.request_facts import RequestFacts
 from mockserver.server.stubs.matcher_index import MatcherIndex

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from mockserver.clock import SteppedClock
@@ -16,6 +16,7 @@ from mockserver.contract.findings import errors
 from mockserver.documents.problems import Problem
 from mockserver.errors import ConfigurationError, InvalidExchange
 from mockserver.exchanges import Exchange
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile, load_profile, profile_names, unknown_profile
 from mockserver.replies.generated_scripts import complete_tool_call
 from mockserver.replies.renderings import load_rendering

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from inspect import iscoroutine, iscoroutinefunction
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.request_facts import RequestFacts, item_texts
 from mockserver.server.stubs.comparisons import (
     compares_itself,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from mockserver.named_tuples import NamedTuple
 from mockserver.wire import json
 
 __all__ = ["JSON", "PYTHON", "Spelling"]

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Collection, Container, Iterable
 from itertools import chain, count, islice
 from operator import attrgetter
 from threading import Lock
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.replies.script import FunctionCall, Message, Reasoning, Script
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault
 from mockserver.server.delivery.options import DEFAULT_DELIVERY, Delivery

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.delivery.faults.service_faults import ServiceFault, load_service_faults
 from mockserver.slow_imports import require_import
 from mockserver.suggestions import choose_from, did_you_mean

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
 
 from mockserver import resources
 from mockserver.errors import ConfigurationError
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.errors import FLAT_ENVELOPE, ApiError, ErrorEnvelope
 from mockserver.server.mock_headers import FAULT_HEADER
 from mockserver.suggestions import choose_from
