@@ -143,13 +143,13 @@ def parse_body_size(size: int | str) -> int:
 def load_project_settings(folder: Path) -> dict[str, Any]:
     """Read `[tool.mockserver]` from the folder's pyproject.toml, with underscores in the names.
 
-    Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
+    Raises ConfigurationError if the file seems to have the table and is not valid TOML.
     """
     try:
         text = read_regular_file(folder / "pyproject.toml").decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return {}
-    if "mockserver" not in text:
+    if not _may_have_table(text):
         return {}
     import tomllib
 
@@ -161,3 +161,12 @@ def load_project_settings(folder: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigurationError("pyproject.toml: [tool.mockserver] is a table of settings")
     return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+def _may_have_table(text: str) -> bool:
+    """Whether to parse a pyproject.toml, which takes milliseconds of a start: names may be quoted and spaced."""
+    if "mockserver" not in text:
+        return False
+    for character in " \t'\"":
+        text = text.replace(character, "")
+    return "tool.mockserver" in text or "[tool]" in text or "\ntool=" in f"\n{text}"

@@ -32,6 +32,28 @@ def test_a_pyproject_without_mockserver_has_no_settings(tmp_path: Path) -> None:
     assert load_project_settings(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.mockserver]\nseed = 2\n",
+        "[ 'tool' . \"mockserver\" ]\nseed = 2\n",
+        "tool.mockserver.seed = 2\n",
+        "[tool]\nmockserver = { seed = 2 }\n",
+        "[tool]\nmockserver.seed = 2\n",
+        "tool = { mockserver = { seed = 2 } }\n",
+        "[project]\nname = 'a'\n[tool.mockserver]\r\nseed = 2\r\n",
+    ],
+)
+def test_the_table_is_found_however_it_is_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(text.encode())
+    assert load_project_settings(tmp_path) == {"seed": 2}
+
+
+def test_a_pyproject_that_only_names_mockserver_is_not_parsed(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[dependency-groups]\ndev = ["mockserver"]\n[tool.\n')
+    assert load_project_settings(tmp_path) == {}
+
+
 def test_an_unreadable_pyproject_with_mockserver_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.mockserver\n")
     with pytest.raises(ConfigurationError, match=r"pyproject\.toml cannot be read"):

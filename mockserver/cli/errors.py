@@ -21,7 +21,7 @@ EXIT_INCOMPLETE = 3
 def project_settings() -> dict[str, Any]:
     """`[tool.mockserver]` of pyproject.toml in the current folder: the defaults of options.
 
-    Raises ConfigurationError if the file mentions mockserver and is not valid TOML.
+    Raises ConfigurationError if the file seems to have the table and is not valid TOML.
     """
     return load_project_settings(Path())
 
