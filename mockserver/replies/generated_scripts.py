@@ -16,9 +16,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver import resources
+from mockserver.named_tuples import NamedTuple
 from mockserver.replies.script import FunctionCall, Item, Message, Reasoning, Script, ToolCall, chunk_text
 from mockserver.replies.token_counts import count_tokens
 from mockserver.replies.truncation import first_tokens

@@ -79,15 +79,16 @@ def bundle_schema(documents: Mapping[str, Schema], name: str, date: str, *, clos
     A `closed` document refuses unknown members and unknown types of unions.
     """
     used: dict[str, Schema] = {}
-    waiting = [name]
+    referenced: set[str] = set()
+    waiting = {name}
     while waiting:
         each = waiting.pop()
-        if each not in used:
-            used[each] = _as_of(documents[each], date, closed)
-            waiting.extend(_references(used[each]))
-    root = used.pop(name)
-    if any(reference == name for schema in [root, *used.values()] for reference in _references(schema)):
-        used[name] = root
+        used[each] = _as_of(documents[each], date, closed)
+        referenced.update(_references(used[each]))
+        waiting = referenced - used.keys()
+    root = used[name]
+    if name not in referenced:
+        del used[name]
     defs = {each: rewrite_references(schema, _DEFS_POINTER) for each, schema in sorted(used.items())}
     return {**rewrite_references(root, _DEFS_POINTER), **({"$defs": defs} if defs else {})}
 

@@ -6,11 +6,11 @@ A request continues a response (`previous_response_id`) or a conversation; both 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.contract.bodies.call_outputs import Turn, select_call_items
 from mockserver.ids import format_uuid, request_digest
-from mockserver.named_tuples import new_tuple
+from mockserver.named_tuples import NamedTuple, new_tuple
 from mockserver.profiles import Profile
 from mockserver.replies.token_counts import count_tokens
 from mockserver.replies.usage import CacheTokens
