@@ -28,7 +28,7 @@ _CALL_TYPE = b'"function_call"'
 
 def calls_after_response(record: ResponseRecord) -> Turn | CallHistory | None:
     """The calls up to and including a stored response; None if there are none."""
-    if _CALL_TYPE not in record.response_body:
+    if record.response_body.find(_CALL_TYPE) < 0:  # not `in`, which is slow for bytes
         return record.calls
     turn = record.calls if isinstance(record.calls, Turn) else Turn(before=record.calls)
     return turn.add_items(json.loads(record.response_body)["output"])
