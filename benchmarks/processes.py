@@ -46,9 +46,8 @@ def add_stubs(port: int, stubs: Sequence[Mapping[str, object]]) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of a process so far."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    """CPU time of all threads of a process so far, also of those that have ended."""
+    return time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid() makes of a process in Linux
 
 
 def pin_to_core(core: int) -> None:

@@ -17,7 +17,8 @@ The load generator is wrk. It has a core of its own as long as there are fewer w
 time from them: its CPU seconds, shared by all cores, are taken out of the length of the slice. What workers lose by
 waiting for each other, for the store or for requests is not given back. The column "busy" says which part of their time
 the workers used: that of the slice, without what wrk and Redis took from them. If it is near 100%, the CPU time of a
-request decides the rate. Two workers may get different numbers of connections; the column "busiest worker" says which
+request decides the rate; one worker can be above it, with the thread that writes the checkpoints of SQLite on the other
+core. Two workers may get different numbers of connections; the column "busiest worker" says which
 part of the CPU time of both one of them used.
 
 Replicas: 32 clients play conversations of five turns on two replicas without a shared store, behind nginx. A turn that

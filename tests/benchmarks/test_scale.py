@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import cpu_seconds
 from benchmarks.scale import TABLES, Goal, Slice
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -48,3 +53,21 @@ def test_a_goal_is_reached_from_its_own_side() -> None:
 def test_the_page_has_a_place_for_each_table(table: str) -> None:
     text = PAGE.read_text()
     assert 0 < text.find(f"<!-- {table} -->\n") < text.find(f"\n<!-- /{table} -->")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="benchmarks read the CPU time of other processes on Linux only"
+)
+def test_the_cpu_time_of_a_process_contains_that_of_threads_that_have_ended() -> None:
+    used: list[float] = []
+
+    def work() -> None:
+        while time.thread_time() < 0.05:
+            sum(range(1000))
+        used.append(time.thread_time())
+
+    before = cpu_seconds(os.getpid())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert cpu_seconds(os.getpid()) - before >= used[0]

@@ -26,6 +26,10 @@ _FULL_BYTES = 16 << 20
 _REST_BYTES = 4 << 20
 _QUICK_SECONDS = 0.1
 
+#: A copy of fewer bytes takes about as long as the disk needs at least: another one before the log begins again would
+#: leave no less.
+_SMALL_BYTES = 1 << 20
+
 #: Pages that make SQLite write a checkpoint itself: the thread cannot, or is slower than those who write.
 MAX_LOG_PAGES = 16_384  # 64 MB
 
@@ -82,15 +86,17 @@ def _copy_log(connection: sqlite3.Connection) -> bool:
     """Copy what is in the log to the file while others write; return whether the log is to begin again.
 
     Others cannot write while it begins again, which copies the rest. So the last copy must have been small and quick:
-    otherwise they would wait too long and reply with errors.
+    otherwise they would wait too long and reply with errors. While each copy is much smaller than the one before, one
+    more makes their wait shorter.
     """
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    copied = 0
+    copied, last_size = 0, float("inf")
     while True:
         started_at = time.monotonic()
         is_busy, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if is_busy or pages * page_size < _FULL_BYTES:
             return False
-        if (pages - copied) * page_size < _REST_BYTES:
+        size = (pages - copied) * page_size
+        if size < _REST_BYTES and (size < _SMALL_BYTES or size > last_size / 2):
             return time.monotonic() - started_at < _QUICK_SECONDS
-        copied = pages
+        copied, last_size = pages, size
