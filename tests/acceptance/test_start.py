@@ -48,7 +48,7 @@ MAX_COLLECTIONS = 10
 #: they are first used.
 MAX_DATACLASSES, MAX_PATTERNS = 11, 16
 #: `typing.NamedTuple` compiles every annotation; that of `mockserver.named_tuples` does not.
-MAX_TYPED_TUPLES = 20
+MAX_TYPED_TUPLES = 0
 
 _PROGRAM = """
 import atexit, dataclasses, gc, json, re, sys
@@ -65,7 +65,7 @@ def report():
         "collections": count_collections() - earlier_collections,
         "dataclasses": sorted(each.__name__ for each in classes if dataclasses.is_dataclass(each)),
         "typed_tuples": [
-            each.__name__ for each in classes if hasattr(each, "__orig_bases__") and issubclass(each, tuple)
+            each.__name__ for each in classes if hasattr(each, "__orig_bases__") and hasattr(each, "_fields")
         ],
         "patterns": [each.pattern for each in values if isinstance(each, re.Pattern)],
     }, default=str))

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.bodies.requests import ignored_parameters
 from mockserver.contract.findings import Finding, Severity, errors
 from mockserver.errors import InvalidJSON
-from mockserver.named_tuples import new_tuple
+from mockserver.named_tuples import NamedTuple, new_tuple
 from mockserver.profiles import Profile
 from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import SlotValues

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.contract.bodies.call_outputs import Turn
 from mockserver.contract.findings import Finding
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import load_profile
 from mockserver.replies.markers import ReplyTemplate, SharedStreamTemplate, SlotValues, StreamTemplate
 from mockserver.replies.renderings import Rendering

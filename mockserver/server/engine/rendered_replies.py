@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mockserver.exchanges import recorded_chunks
 from mockserver.ids import request_digest
+from mockserver.named_tuples import NamedTuple
 from mockserver.replies.framing import encode_error_payload
 from mockserver.replies.templates import render_failed_reply, render_failed_stream
 from mockserver.server.delivery.faults import RequestedFault, ServiceFault

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mockserver.errors import InvalidJSON
 from mockserver.ids import request_digest
-from mockserver.named_tuples import new_tuple
+from mockserver.named_tuples import NamedTuple, new_tuple
 from mockserver.replies.generated_scripts import prepare_texts
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.script import Script

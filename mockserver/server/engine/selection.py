@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from mockserver.errors import ConfigurationError, UnsatisfiableSchema
-from mockserver.named_tuples import new_tuple
+from mockserver.named_tuples import NamedTuple, new_tuple
 from mockserver.replies.generated_scripts import (
     GenerationRequest,
     detect_language,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockserver.ids import ID_DIGITS, IdSource, format_call_id, format_id, format_uuid, request_digest
+from mockserver.named_tuples import NamedTuple
 from mockserver.profiles import Profile, load_profile
 from mockserver.replies.markers import SlotValues
 from mockserver.replies.renderings import load_rendering

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TextIO, TypeAlias
+from typing import TextIO, TypeAlias
 
 from mockserver.contract.findings import Finding, Severity
+from mockserver.named_tuples import NamedTuple
 from mockserver.server.http.background_stream import BackgroundStream
 from mockserver.server.state.journal import FALLBACK, Entry, EntryDetails
 from mockserver.server.state.sessions import DEFAULT_SESSION_NAME

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mockserver.named_tuples import new_tuple
+from mockserver.named_tuples import NamedTuple, new_tuple
 from mockserver.server.delivery.options import DEFAULT_DELIVERY
 from mockserver.server.engine.pipeline import (
     can_respond_at_once,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from mockserver.clock import Clock
 from mockserver.contract.findings import Finding
 from mockserver.ids import request_digest
+from mockserver.named_tuples import NamedTuple
 from mockserver.replies.markers import StreamFrames
 from mockserver.wire import json, redaction
 from mockserver.wire.masks import configured_masks
