@@ -89,6 +89,13 @@ class MockServerProcess:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [*map(int, children)] or [pid]
 
+    def pin_workers(self) -> None:
+        """Give each worker a core, with all of its threads: those of the future inherit it."""
+        cores = sorted(os.sched_getaffinity(0))
+        for number, pid in enumerate(self.worker_pids()):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {cores[number % len(cores)]})
+
     def worker_seconds(self) -> list[float]:
         """The CPU time of each worker so far."""
         return [cpu_seconds(pid) for pid in self.worker_pids()]

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/scale.py [--json FILE] [--write-tables] [--part PART …] [--mode MODE …]
 
-It needs wrk, redis-server and nginx, and takes about four minutes. The exit status is 1 if a figure is not as it must
+It needs wrk, redis-server and nginx, and takes about five minutes. The exit status is 1 if a figure is not as it must
 be.
 
 Modes: each chained request continues a response that was stored before, so it reads one record from the store and
@@ -13,12 +13,14 @@ Each worker has the same number of connections, 128, so that a ratio of workers 
 Requests at the same time share transactions and round trips: with fewer connections each of two workers would share
 them among fewer requests than one worker does, and would have nothing to do while it waits for the store.
 
+Each worker has one core, also for its threads: otherwise the thread that writes the checkpoints of SQLite would cost
+nothing with one worker, whose other core is idle, and something with two.
+
 The load generator is wrk. It has a core of its own as long as there are fewer workers than cores. Otherwise it takes
 time from them: its CPU seconds, shared by all cores, are taken out of the length of the slice. What workers lose by
 waiting for each other, for the store or for requests is not given back. The column "busy" says which part of their time
 the workers used: that of the slice, without what wrk and Redis took from them. If it is near 100%, the CPU time of a
-request decides the rate; one worker can be above it, with the thread that writes the checkpoints of SQLite on the other
-core. Two workers may get different numbers of connections; the column "busiest worker" says which
+request decides the rate. Two workers may get different numbers of connections; the column "busiest worker" says which
 part of the CPU time of both one of them used.
 
 Replicas: 32 clients play conversations of five turns on two replicas without a shared store, behind nginx. A turn that
@@ -178,6 +180,7 @@ def _running_servers(folder: Path, modes: Sequence[Mode]) -> Iterator[dict[tuple
             size = ("--store-size", "50000") if store == "memory" else ()
             options = ("--store", url, "--workers", str(workers), *size)
             process = stack.enter_context(running_mockserver(folder, *options))
+            process.pin_workers()
             servers[store, workers] = Server(process, redis.pid if store == "redis" else None)
         yield servers
 
@@ -393,7 +396,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=2, help="length of a slice")
     parser.add_argument("--connections", type=int, default=128, help="of each worker")
     parser.add_argument(
