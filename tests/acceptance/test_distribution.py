@@ -31,6 +31,7 @@ TOP_LEVEL = {
     "__init__.py", "__main__.py", "py.typed", "_data",
     "errors.py", "resources.py", "clock.py", "ids.py", "profiles.py", "settings.py", "suggestions.py", "network.py",
     "installation.py", "regular_files.py", "slow_imports.py", "stop_signals.py", "exchange_files.py",
+    "named_tuples.py",
     "wire", "documents", "exchanges.py", "contract", "replies", "reports", "server", "live", "recordings",
     "testing", "cli",
 }  # fmt: skip

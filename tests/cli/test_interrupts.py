@@ -35,6 +35,11 @@ def temporary_folder(tmp_path: Path) -> Path:
 def start(tmp_path: Path, temporary_folder: Path) -> Iterator[Start]:
     """Start `mockserver` with these arguments in a temporary folder."""
     with ExitStack() as stack:
+        # Under nohup, or in the background of a shell, the tests ignore signals, and the command would inherit it.
+        for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+                stack.callback(signal.signal, number, signal.SIG_IGN)
 
         def run(*arguments: str) -> subprocess.Popen[bytes]:
             process = subprocess.Popen(
