@@ -55,7 +55,7 @@ from mockserver.server.engine.template_values import (
     count_input_tokens,
 )
 from mockserver.server.errors import ApiError, error_from_finding, error_from_invalid_json
-from mockserver.server.large_bodies import digest_request, run_beside_loop
+from mockserver.server.large_bodies import digest_request, is_large, run_beside_loop
 from mockserver.server.request_facts import RequestFacts, parse_request
 from mockserver.server.state.conversation_context import SessionCache, append_turn, build_record, find_parent
 from mockserver.server.state.earlier_calls import (
@@ -276,7 +276,8 @@ def _read_request(raw_body: bytes, session: Session, path: str) -> RequestPlan:
     digest = digest_request(path, body, len(raw_body))
     # A request without findings has no parameter that the profile ignores.
     ignored = tuple(ignored_parameters(body, session.profile)) if findings else ()
-    has_sign = may_have_credentials(raw_body)
+    # A large one is searched only if its line is written: other threads would wait for the search.
+    has_sign = is_large(raw_body) or may_have_credentials(raw_body)
     details = EntryDetails(facts.model, facts.prompt, None, findings, ignored, has_sign)
     calls = None if body["input"].__class__ is str else calls_before_reply(None, body["input"])
     return RequestPlan(body, findings, facts, digest, details, calls)

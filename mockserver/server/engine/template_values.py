@@ -59,7 +59,7 @@ class ReplySeed:
     @property
     def text_seed(self) -> int:
         """The seed of generated texts; it shares digits with an item id, which does no harm."""
-        return int(self._digits[32:44], 16)
+        return int(self._digits[ID_DIGITS : ID_DIGITS + 12], 16)
 
     @property
     def first_item_digits(self) -> str:
